@@ -1,0 +1,106 @@
+"""Atomic writing, and the envelope that every saved record shares: a format name and its version."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from medimg_cnn._types import JsonValue, PathLike
+from medimg_cnn.errors import ArtifactError
+
+__all__ = ["atomic_write", "atomic_write_text", "open_envelope", "read_json", "to_json_text", "write_json"]
+
+
+def atomic_write(path: PathLike, write: Callable[[IO[bytes]], object]) -> Path:
+    """Write a file so that a reader sees the old content or the new, never a part.
+
+    The bytes go to a temporary name in the same folder, are flushed to the disk and renamed over
+    the target. On any error the target is left as it was.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            write(stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return target
+
+
+def atomic_write_text(path: PathLike, text: str) -> Path:
+    """Write UTF-8 text with ``atomic_write``."""
+    return atomic_write(path, lambda stream: stream.write(text.encode("utf-8")))
+
+
+def to_json_text(value: JsonValue) -> str:
+    """Return strict JSON: sorted nowhere, NaN and infinities as the strings "nan", "inf", "-inf"."""
+    return json.dumps(_strict(value), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def write_json(path: PathLike, *, kind: str, version: int, content: Mapping[str, JsonValue]) -> Path:
+    """Write ``content`` in an envelope that says what it is and in which version of its format."""
+    return atomic_write_text(path, to_json_text({"format": kind, "version": version, **content}))
+
+
+def read_json(path: PathLike, *, kind: str, version: int) -> dict[str, Any]:
+    """Read what ``write_json`` wrote; see ``open_envelope`` for what is refused."""
+    source = Path(path)
+    try:
+        content = json.loads(source.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ArtifactError(
+            f"{source}: is not a JSON file ({error}). Restore it from the run that wrote it."
+        ) from error
+    return open_envelope(content, kind=kind, version=version, source=str(source))
+
+
+def open_envelope(content: object, *, kind: str, version: int, source: str) -> dict[str, Any]:
+    """Check a record's format name and version and return the rest.
+
+    Raises:
+        ArtifactError: another kind of record, or one that a newer version of the library wrote.
+    """
+    if not isinstance(content, dict) or content.get("format") != kind:
+        found = content.get("format") if isinstance(content, dict) else type(content).__name__
+        raise ArtifactError(f"{source}: is not a {kind!r} record; its format is {found!r}.")
+    found_version = content.get("version")
+    if not isinstance(found_version, int) or found_version > version or found_version < 1:
+        raise ArtifactError(
+            f"{source}: has version {found_version!r} of format {kind!r}; this library reads versions 1 to {version}. "
+            "Upgrade medimg-cnn, or write the record again with this version."
+        )
+    return {key: value for key, value in content.items() if key not in {"format", "version"}}
+
+
+def _strict(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _strict(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_strict(item) for item in value]
+    if isinstance(value, float):
+        if math.isnan(value):
+            return "nan"
+        if math.isinf(value):
+            return "inf" if value > 0 else "-inf"
+        return float(value)
+    if hasattr(value, "item") and not isinstance(value, (str, bytes)):
+        return _strict(value.item())
+    return value
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current

@@ -1,0 +1,108 @@
+"""What a training run did and chose, without the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from medimg_cnn._types import PathLike
+from medimg_cnn.artifacts._calibration import Calibration
+from medimg_cnn.artifacts._files import read_json, write_json
+from medimg_cnn.artifacts._fingerprint import DatasetFingerprint
+from medimg_cnn.artifacts._operating_point import OperatingPoint
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["EpochRecord", "FitResult"]
+
+_FORMAT = "medimg_cnn.fit_result"
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochRecord:
+    """One epoch of training.
+
+    Attributes:
+        epoch: counted from 1.
+        loss: mean binary cross-entropy on the training images as they were augmented, in nats.
+        validation_loss: binary cross-entropy on validation, in nats; NaN without validation.
+        validation_auroc: AUROC on validation, 0 to 1; NaN without validation.
+        learning_rate: at the epoch's last step.
+        images_per_second: training images a second, validation left out.
+        seconds: wall time of the epoch, validation included.
+    """
+
+    epoch: int
+    loss: float
+    validation_loss: float
+    validation_auroc: float
+    learning_rate: float
+    images_per_second: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitResult:
+    """A run's history, its choices and where they were made.
+
+    Attributes:
+        history: one record per epoch.
+        best_epoch: the epoch whose weights were kept, counted from 1.
+        operating_point: the threshold chosen, with the rule and the data.
+        calibration: how a logit becomes a probability.
+        config: the training configuration as JSON values.
+        fingerprint: of the dataset, or None where it was not known.
+        environment: package versions and the like, name -> text.
+    """
+
+    history: tuple[EpochRecord, ...]
+    best_epoch: int
+    operating_point: OperatingPoint
+    calibration: Calibration = field(default_factory=Calibration)
+    config: Mapping[str, Any] = field(default_factory=dict)
+    fingerprint: DatasetFingerprint | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the history as a pandas table indexed by epoch."""
+        import pandas as pd
+
+        return pd.DataFrame([asdict(record) for record in self.history]).set_index("epoch")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as JSON values."""
+        return {
+            "history": [asdict(record) for record in self.history],
+            "best_epoch": self.best_epoch,
+            "operating_point": self.operating_point.to_dict(),
+            "calibration": self.calibration.to_dict(),
+            "config": dict(self.config),
+            "fingerprint": None if self.fingerprint is None else self.fingerprint.to_dict(),
+            "environment": dict(self.environment),
+        }
+
+    def save(self, path: PathLike) -> None:
+        """Write the record as JSON, atomically."""
+        write_json(path, kind=_FORMAT, version=_VERSION, content=self.to_dict())
+
+    @classmethod
+    def load(cls, path: PathLike) -> FitResult:
+        """Read a record that ``save`` wrote."""
+        content = read_json(path, kind=_FORMAT, version=_VERSION)
+        fingerprint = content["fingerprint"]
+        return cls(
+            history=tuple(EpochRecord(**_numbers(row)) for row in content["history"]),
+            best_epoch=content["best_epoch"],
+            operating_point=OperatingPoint.from_dict(content["operating_point"]),
+            calibration=Calibration.from_dict(content["calibration"]),
+            config=content["config"],
+            fingerprint=None if fingerprint is None else DatasetFingerprint.from_dict(fingerprint),
+            environment=content["environment"],
+        )
+
+
+def _numbers(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: float(value) if isinstance(value, str) else value for key, value in row.items()}
