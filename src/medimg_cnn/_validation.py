@@ -100,7 +100,7 @@ def check_seed(argument: str, value: object) -> int:
 
 def check_image_size(argument: str, value: object) -> tuple[int, int]:
     """Return ``value`` as (height, width); one whole number stands for a square."""
-    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool):
         value = (value, value)
     if not isinstance(value, (tuple, list)) or len(value) != 2:
         raise ArgumentError(
@@ -128,7 +128,7 @@ def import_optional(module: str, *, extra: str, why: str) -> ModuleType:
         return importlib.import_module(module)
     except ImportError as error:
         raise MissingDependencyError(
-            f"{why} needs the package {module.split('.')[0]!r}, which is not installed. "
+            f"{why} needs the package {module.split('.', maxsplit=1)[0]!r}, which is not installed. "
             f'Install it with: pip install "medimg-cnn[{extra}]"'
         ) from error
 

@@ -45,7 +45,7 @@ class Calibration:
         names = tuple(name for name, _ in self.parameters)
         if names != _PARAMETERS[self.method]:
             raise ArgumentError(
-                f"parameters: method {self.method!r} has the parameters {_PARAMETERS[self.method]}; got {names}."
+                f"parameters: must be {_PARAMETERS[self.method]} for method {self.method!r}; got {names}."
             )
         for name, value in self.parameters:
             check_number(name, value, low=0.0 if name == "temperature" else -np.inf, low_open=True)

@@ -78,7 +78,7 @@ def open_envelope(content: object, *, kind: str, version: int, source: str) -> d
     found_version = content.get("version")
     if not isinstance(found_version, int) or found_version > version or found_version < 1:
         raise ArtifactError(
-            f"{source}: has version {found_version!r} of format {kind!r}; this library reads versions 1 to {version}. "
+            f"{source}: has version {found_version!r} of format {kind!r}; this library reads 1 to {version}. "
             "Upgrade medimg-cnn, or write the record again with this version."
         )
     return {key: value for key, value in content.items() if key not in {"format", "version"}}

@@ -183,7 +183,7 @@ class Predictions:
                     logit=stored["logit"],
                     probability=stored["probability"],
                     sample_id=stored["sample_id"],
-                    patient_id=stored["patient_id"] if "patient_id" in stored else None,
+                    patient_id=stored.get("patient_id"),
                     subgroups={name: stored[f"subgroup_{i}"] for i, name in enumerate(header["subgroups"])},
                     classes=(header["classes"][0], header["classes"][1]),
                     part=header["part"],
