@@ -1,0 +1,32 @@
+"""Fixtures and settings that every test shares."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+settings.register_profile(
+    "medimg_cnn",
+    deadline=None,  # JAX compiles in the first example
+    derandomize=bool(os.environ.get("CI")),
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("medimg_cnn")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real images and reference cases; see docs/how-to/run-the-tests.md."""
+    named = os.environ.get("MEDIMG_CNN_SHARED")
+    folder = Path(named) if named else Path(__file__).resolve().parents[2] / "shared"
+    if not folder.is_dir():
+        reason = f"the shared data folder {folder} does not exist; set MEDIMG_CNN_SHARED to it"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return folder
