@@ -1,0 +1,134 @@
+"""How a run trains, as a frozen record that is checked when it is built and saved with the run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+from medimg_cnn._validation import (
+    check_choice,
+    check_fraction,
+    check_integer,
+    check_number,
+    check_seed,
+    explain,
+    suggest,
+)
+from medimg_cnn.errors import ArgumentError
+
+__all__ = ["TrainerConfig"]
+
+Rule = Literal["youden", "sensitivity", "specificity", "cost", "fixed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainerConfig:
+    """Every choice of a training run.
+
+    Attributes:
+        epochs: passes over the training images at most, at least 1.
+        batch_size: images a step, at least 1; cut to the number of training images.
+        learning_rate: AdamW's peak rate, above 0. It rises over the first tenth of the run (200
+            steps at most) and falls to a hundredth along a cosine.
+        weight_decay: decoupled decay of kernels, 0 or more; biases and norms are left out.
+        clip_norm: the gradient's global norm is cut to this, above 0.
+        average: decay of the moving average of the weights, 0 (no average) to below 1. The averaged
+            weights are the ones that are judged and kept.
+        label_smoothing: 0 to below 0.5.
+        patience: epochs without a better validation AUROC before training stops, at least 1.
+        class_weight: None; "balanced" (each class the same weight in sum); or (weight of the
+            negatives, weight of the positives), each above 0. The probabilities are corrected for it.
+        operating_point: the rule that chooses the threshold on validation: "youden"; "sensitivity"
+            or "specificity" (the best other one at the target); "cost" (target: the cost of a missed
+            positive over that of a false alarm); "fixed" (target: the threshold).
+        operating_target: the rule's target; None for "youden".
+        seed: of shuffling and augmentation, 0 to 2**31 - 1.
+
+    Raises:
+        ArgumentError: a value breaks its rule.
+
+    Example:
+        >>> TrainerConfig(epochs=5).batch_size
+        32
+        >>> TrainerConfig.from_dict(TrainerConfig(epochs=5).to_dict()) == TrainerConfig(epochs=5)
+        True
+    """
+
+    epochs: int = 30
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    clip_norm: float = 1.0
+    average: float = 0.99
+    label_smoothing: float = 0.0
+    patience: int = 15
+    class_weight: Literal["balanced"] | tuple[float, float] | None = None
+    operating_point: Rule = "youden"
+    operating_target: float | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_integer("epochs", self.epochs, low=1)
+        check_integer("batch_size", self.batch_size, low=1)
+        check_number("learning_rate", self.learning_rate, low=0.0, low_open=True)
+        check_number("weight_decay", self.weight_decay, low=0.0)
+        check_number("clip_norm", self.clip_norm, low=0.0, low_open=True)
+        check_number("average", self.average, low=0.0, high=1.0, high_open=True)
+        check_number("label_smoothing", self.label_smoothing, low=0.0, high=0.5, high_open=True)
+        check_integer("patience", self.patience, low=1)
+        self._check_class_weight()
+        self._check_operating_point()
+        check_seed("seed", self.seed)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> TrainerConfig:
+        """Build the record from what ``to_dict`` gave.
+
+        Raises:
+            ArgumentError: a name is not one of the fields.
+        """
+        known = [field.name for field in fields(cls)]
+        for name in content:
+            if name not in known:
+                raise ArgumentError(f"{name!r} is not an option of the trainer. {suggest(name, known)}")
+        values = dict(content)
+        if isinstance(values.get("class_weight"), list):
+            values["class_weight"] = tuple(values["class_weight"])
+        return cls(**values)
+
+    def _check_class_weight(self) -> None:
+        value: object = self.class_weight
+        if value is None or value == "balanced":
+            return
+        if not isinstance(value, tuple) or len(value) != 2:
+            rule = "must be None, 'balanced' or (weight of negatives, weight of positives)"
+            raise ArgumentError(explain("class_weight", rule, value))
+        for index, weight in enumerate(value):
+            check_number(f"class_weight[{index}]", weight, low=0.0, low_open=True)
+
+    def _check_operating_point(self) -> None:
+        rule = check_choice(
+            "operating_point", self.operating_point, ["youden", "sensitivity", "specificity", "cost", "fixed"]
+        )
+        target = self.operating_target
+        if rule == "youden":
+            if target is not None:
+                raise ArgumentError(explain("operating_target", "must be None for the rule 'youden'", target))
+        elif target is None:
+            raise ArgumentError(
+                explain(
+                    "operating_target",
+                    f"must be given for the rule {rule!r}",
+                    target,
+                    "Pass for example 0.95.",
+                )
+            )
+        elif rule == "cost":
+            check_number("operating_target", target, low=0.0, low_open=True)
+        else:
+            check_fraction("operating_target", target)

@@ -1,0 +1,123 @@
+"""A finished run: the model with its kept weights, and the record of what was done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from medimg_cnn._keras import keras
+from medimg_cnn._types import PathLike
+from medimg_cnn._validation import check_integer
+from medimg_cnn.artifacts import FitResult, OperatingPoint, Predictions
+from medimg_cnn.errors import ArgumentError, ArtifactError
+from medimg_cnn.training._plots import plot_history
+from medimg_cnn.training._predict import predict_logits
+from medimg_cnn.training._source import ImageSource
+from medimg_cnn.training._step import logit_model, make_logit_function
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+__all__ = ["MODEL_FILE", "RESULT_FILE", "Run", "load_run"]
+
+MODEL_FILE = "model.keras"
+RESULT_FILE = "result.json"
+
+
+class Run:
+    """What ``Trainer.fit`` returns.
+
+    Attributes:
+        model: the ``keras.Model`` with the kept weights.
+        result: ``FitResult``: history, choices, configuration, environment.
+        directory: where the run was written, or None.
+    """
+
+    def __init__(self, model: Any, result: FitResult, *, directory: Path | None = None) -> None:
+        self.model = model
+        self.result = result
+        self.directory = directory
+        self._logit_model = logit_model(model)
+        self._logits = make_logit_function(self._logit_model)
+
+    @property
+    def operating_point(self) -> OperatingPoint:
+        """The threshold that was chosen on validation."""
+        return self.result.operating_point
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """One row an epoch: losses, validation AUROC, learning rate, speed."""
+        return self.result.to_frame()
+
+    def plot_history(self) -> Figure:
+        """Return a picture of loss, AUROC and learning rate by epoch."""
+        return plot_history(self.result)
+
+    def predict(self, images: ImageSource, *, batch_size: int = 128) -> Predictions:
+        """Predict every image of a split, in its order.
+
+        Args:
+            images: a ``Split``, or anything with the attributes of ``ImageSource``.
+            batch_size: images at a time; at least 1. It changes memory and speed only.
+
+        Returns:
+            ``Predictions`` with the outcomes, logits and calibrated probabilities.
+
+        Raises:
+            ArgumentError: the images' shape or classes are not those of the run.
+        """
+        batch_size = check_integer("batch_size", batch_size, low=1)
+        expected = tuple(self.model.input_shape[1:])
+        if tuple(images.image_shape) != expected:
+            raise ArgumentError(
+                f"images: must have the shape {expected} that the model was built for; got {images.image_shape}. "
+                f"Load them with image_size={expected[:2]}, channels={expected[2]}."
+            )
+        trained = self.result.fingerprint
+        if trained is not None and tuple(images.classes) != trained.classes:
+            raise ArgumentError(
+                f"images: must have the classes (negative, positive) = {trained.classes} of the training data; "
+                f"got {tuple(images.classes)}. Load them with positive={trained.classes[1]!r}."
+            )
+        weights = [variable.value for variable in self._logit_model.trainable_variables]
+        other = [variable.value for variable in self._logit_model.non_trainable_variables]
+        logit = predict_logits(self._logits, weights, other, images, batch_size=batch_size)
+        return Predictions(
+            y_true=images.labels,
+            logit=logit,
+            probability=self.result.calibration.apply(logit),
+            sample_id=images.sample_ids,
+            patient_id=images.patient_ids,
+            subgroups=images.subgroups,
+            classes=images.classes,
+            part=images.part,
+        )
+
+    def __repr__(self) -> str:
+        point = self.operating_point
+        return (
+            f"Run({self.model.name}, {len(self.result.history)} epochs, kept epoch {self.result.best_epoch}, "
+            f"threshold {point.threshold:.4f} by {point.rule} on {point.chosen_on})"
+        )
+
+
+def load_run(directory: PathLike) -> Run:
+    """Load a run that ``Trainer(..., directory=...)`` wrote.
+
+    Only load directories that you trust: for models from elsewhere use a bundle.
+
+    Raises:
+        ArtifactError: a file is missing or damaged.
+    """
+    folder = Path(directory)
+    for name in (MODEL_FILE, RESULT_FILE):
+        if not (folder / name).is_file():
+            raise ArtifactError(f"{folder / name}: does not exist. Pass the directory of a finished run.")
+    result = FitResult.load(folder / RESULT_FILE)
+    try:
+        model = keras.saving.load_model(folder / MODEL_FILE, compile=False, safe_mode=True)
+    except (ValueError, OSError, KeyError) as error:
+        raise ArtifactError(f"{folder / MODEL_FILE}: cannot be loaded ({error}).") from error
+    return Run(model, result, directory=folder)

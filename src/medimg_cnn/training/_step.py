@@ -1,0 +1,137 @@
+"""The compiled part of training: one jitted function per step, one per batch of predictions.
+
+The loop works on lists of arrays taken out of the Keras model and puts them back at the end, so that
+a step is a pure function: weights, optimizer, dropout state and key in; the same out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from medimg_cnn._keras import keras
+from medimg_cnn.errors import ArgumentError
+from medimg_cnn.training._config import TrainerConfig
+
+__all__ = [
+    "LogitFunction",
+    "TrainState",
+    "TrainStep",
+    "logit_model",
+    "make_logit_function",
+    "make_optimizer",
+    "make_train_step",
+]
+
+Arrays: TypeAlias = list[jax.Array]
+HostArray: TypeAlias = jax.Array | NDArray[np.float32]
+LogitFunction: TypeAlias = Callable[[Arrays, Arrays, HostArray], jax.Array]
+TrainStep: TypeAlias = Callable[
+    ["TrainState", HostArray, HostArray, HostArray, jax.Array], tuple["TrainState", jax.Array]
+]
+
+
+class TrainState(NamedTuple):
+    """All that changes from step to step.
+
+    ``weights``, ``other`` (running means, dropout seeds) and ``optimizer`` are in the order of the
+    model's and the optimizer's variables; ``average`` is the moving average of ``weights``.
+    """
+
+    weights: Arrays
+    other: Arrays
+    optimizer: Arrays
+    average: Arrays
+    step: jax.Array
+
+
+def logit_model(model: Any) -> Any:
+    """Return the part of the model up to its logit, sharing the weights.
+
+    Raises:
+        ArgumentError: the model has no layer named "logit" with one output unit.
+    """
+    if not isinstance(model, keras.Model):
+        raise ArgumentError(
+            f"model: must be a keras.Model; got {type(model).__name__}. Pass what build_cnn returned."
+        )
+    try:
+        output = model.get_layer("logit").output
+    except ValueError as error:
+        raise ArgumentError(
+            'model: must have a layer named "logit" (one unit, no activation) before the sigmoid, because the loss '
+            'is computed from logits; got none. End your model with keras.layers.Dense(1, name="logit") and '
+            'keras.layers.Activation("sigmoid").'
+        ) from error
+    if output.shape[1:] != (1,):
+        raise ArgumentError(f'model: its layer "logit" must give (batch, 1); got {output.shape}.')
+    return keras.Model(model.inputs, output, name=f"{model.name}_logit")
+
+
+def make_optimizer(config: TrainerConfig, steps: int) -> Any:
+    """Return AdamW with a linear warm-up and a cosine decay over ``steps`` steps."""
+    warm_up = max(1, min(200, steps // 10))
+    schedule = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=config.learning_rate / 20,
+        decay_steps=max(1, steps - warm_up),
+        alpha=0.01,
+        warmup_target=config.learning_rate,
+        warmup_steps=warm_up,
+    )
+    optimizer = keras.optimizers.AdamW(
+        schedule, weight_decay=config.weight_decay, global_clipnorm=config.clip_norm
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
+
+
+def make_train_step(model: Any, optimizer: Any, augment: Any, config: TrainerConfig) -> TrainStep:
+    """Compile ``step(state, images, labels, weights, key) -> (state, loss)``.
+
+    Images are (b, h, w, c) float32; labels and weights (b,) float32; a weight of 0 leaves an image
+    out of the loss. The loss is the weighted mean binary cross-entropy in nats.
+    """
+
+    def loss_of(
+        weights: Arrays, other: Arrays, x: jax.Array, y: jax.Array, w: jax.Array
+    ) -> tuple[jax.Array, Arrays]:
+        logit, other = model.stateless_call(weights, other, x, training=True)
+        logit = logit[:, 0]
+        smooth = y * (1.0 - 2.0 * config.label_smoothing) + config.label_smoothing
+        each = jax.nn.softplus(logit) - smooth * logit
+        return jnp.sum(w * each) / jnp.sum(w), other
+
+    def step(
+        state: TrainState, images: jax.Array, labels: jax.Array, sample_weights: jax.Array, key: jax.Array
+    ) -> tuple[TrainState, jax.Array]:
+        if augment is not None:
+            drawn = augment.params(key, images.shape[0], images.shape[1:])
+            images = augment.apply(drawn, images)
+            labels = augment.apply_labels(drawn, labels)
+        gradient = jax.value_and_grad(loss_of, has_aux=True)
+        (loss, other), grads = gradient(state.weights, state.other, images, labels, sample_weights)
+        weights, slots = optimizer.stateless_apply(state.optimizer, grads, state.weights)
+        # The average starts short and grows to its full length, so that the first epochs count.
+        decay = jnp.minimum(config.average, (1.0 + state.step) / (10.0 + state.step))
+        average = [decay * a + (1.0 - decay) * w for a, w in zip(state.average, weights, strict=True)]
+        if config.average == 0.0:
+            average = weights
+        return TrainState(list(weights), list(other), list(slots), average, state.step + 1.0), loss
+
+    return jax.jit(step, donate_argnums=0)
+
+
+def make_logit_function(model: Any) -> LogitFunction:
+    """Compile ``logits(weights, other, images) -> (b,)`` float32, in inference mode."""
+
+    def logits(weights: Arrays, other: Arrays, images: HostArray) -> jax.Array:
+        output, _ = model.stateless_call(weights, other, images, training=False)
+        logit: jax.Array = output[:, 0]
+        return logit
+
+    return jax.jit(logits)
