@@ -171,7 +171,7 @@ class Predictions:
         """
         source = Path(path)
         try:
-            with np.load(source, allow_pickle=False) as stored:
+            with np.load(io.BytesIO(source.read_bytes()), allow_pickle=False) as stored:
                 header = open_envelope(
                     json.loads(stored["header"].tobytes().decode("utf-8")),
                     kind=_FORMAT,
