@@ -1,0 +1,1 @@
+"""From image files to splits that feed a model."""
