@@ -1,0 +1,279 @@
+"""What every augmentation is: a frozen description, drawn with a key, applied to a batch."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, TypeVar
+
+import jax
+import jax.numpy as jnp
+
+from medimg_cnn._types import JsonValue
+from medimg_cnn._validation import check_fraction, check_integer, check_number, explain, suggest
+from medimg_cnn.augmentations._checks import check_images, check_key, check_labels, check_shape
+from medimg_cnn.errors import ArgumentError, ArtifactError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Augmentation", "Params", "register"]
+
+Params: TypeAlias = dict[str, jax.Array]
+"""What was drawn: arrays by name, each with one row an image."""
+
+A = TypeVar("A", bound="type[Augmentation]")
+
+_FORMAT_VERSION = 1
+_registry: dict[str, type[Augmentation]] = {}
+
+
+def register(cls: A) -> A:
+    """Make a subclass of Augmentation known by its class name, so that ``from_dict`` can rebuild it.
+
+    Raises:
+        ArgumentError: another class has this name.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> import jax
+        >>> from medimg_cnn.augmentations import Augmentation, register
+        >>> @register
+        ... @dataclass(frozen=True, kw_only=True)
+        ... class Negative(Augmentation):
+        ...     def params(self, key, n, image_shape):
+        ...         return {"on": jax.random.bernoulli(key, self.probability, (n,))}
+        ...     def apply(self, params, images):
+        ...         return jax.numpy.where(params["on"][:, None, None, None], 1 - images, images)
+        >>> Augmentation.from_dict(Negative(probability=0.5).to_dict())
+        Negative(probability=0.5)
+    """
+    known = _registry.get(cls.__name__)
+    if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+        raise ArgumentError(
+            explain("cls", "must have a name that no other augmentation has", cls, "Rename the class.")
+        )
+    _registry[cls.__name__] = cls
+    return cls
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augmentation(ABC):
+    """A random change to a batch of images, written as two pure functions.
+
+    ``params`` draws with a key; ``apply`` changes the images by what was drawn. What was drawn can be
+    looked at, saved (``params_to_dict``) and applied again. Both can be traced by ``jax.jit``.
+    Calling the object does both, compiled. ``a | b`` is ``a``, then ``b``.
+
+    Images are float32 (n, height, width, channels) from 0 to 1. Where nothing was drawn for an image
+    (its probability, or a strength of zero) it comes back unchanged, bit for bit.
+
+    To write one of your own, subclass it as a frozen dataclass with ``params`` and ``apply``, and
+    decorate it with ``register``; or pass a plain function to ``PerImage``.
+
+    Attributes:
+        probability: the share of images that are changed, 0 to 1.
+    """
+
+    probability: float = 1.0
+
+    _strength_fields: ClassVar[Mapping[str, float]] = {}
+    """The fields that the strength dial multiplies, each with the largest value it may take."""
+
+    def __post_init__(self) -> None:
+        self._set("probability", check_fraction("probability", self.probability))
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    def _set_number(
+        self, name: str, *, low: float = 0.0, high: float = float("inf"), low_open: bool = False
+    ) -> None:
+        self._set(name, check_number(name, getattr(self, name), low=low, high=high, low_open=low_open))
+
+    @property
+    def mixes(self) -> bool:
+        """Whether images of the batch are mixed with each other, so that labels change too."""
+        return False
+
+    @abstractmethod
+    def params(self, key: jax.Array, n: int, image_shape: tuple[int, int, int]) -> Params:
+        """Draw for ``n`` images of shape (height, width, channels).
+
+        Args:
+            key: a JAX random key. The same key gives the same draw.
+            n: how many images.
+            image_shape: (height, width, channels).
+
+        Returns:
+            Arrays by name, each with ``n`` rows.
+        """
+
+    @abstractmethod
+    def apply(self, params: Params, images: jax.Array) -> jax.Array:
+        """Change images, float32 (n, height, width, channels), by what ``params`` drew for them."""
+
+    def apply_masks(self, params: Params, masks: jax.Array) -> jax.Array:
+        """Change masks (n, height, width, channels) of any dtype as the images were.
+
+        Geometry is sampled by nearest neighbour, so that a binary mask stays binary. What changes
+        grey values only leaves masks as they are.
+        """
+        del params
+        return masks
+
+    def apply_labels(self, params: Params, labels: jax.Array) -> jax.Array:
+        """Return the labels, (n,) or (n, ...), as they are; mixing augmentations mix them."""
+        del params
+        return labels
+
+    def __call__(self, key: jax.Array, images: jax.Array) -> jax.Array:
+        """Draw and apply, compiled once for each shape.
+
+        Args:
+            key: a JAX random key, for example ``jax.random.key(0)``.
+            images: float32 (n, height, width, channels), 0 to 1.
+
+        Returns:
+            Images of the same shape and dtype.
+
+        Raises:
+            ArgumentError: the key is not a JAX key, or the images have another shape or dtype.
+        """
+        return _augment(self, check_key("key", key), check_images("images", images))
+
+    def batch(self, key: jax.Array, images: jax.Array, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Draw once and apply to images and labels together; for chains that mix images.
+
+        Args:
+            key: a JAX random key.
+            images: float32 (n, height, width, channels), 0 to 1.
+            labels: float32 (n,) or (n, 1), 0 or 1.
+
+        Returns:
+            (images, labels), of the same shapes.
+
+        Raises:
+            ArgumentError: a shape or dtype breaks its rule.
+        """
+        images = check_images("images", images)
+        return _augment_both(self, check_key("key", key), images, check_labels("labels", labels, images))
+
+    def __or__(self, other: object) -> Augmentation:
+        from medimg_cnn.augmentations._compose import Compose
+
+        return Compose(steps=(self, other)) if isinstance(other, Augmentation) else NotImplemented
+
+    def scaled(self, strength: float) -> Self:
+        """Return the same augmentation with its ranges multiplied by ``strength``.
+
+        0 gives the identity, 1 the augmentation itself; ranges stop at the largest value allowed.
+
+        Raises:
+            ArgumentError: the strength is not a finite number of at least 0.
+        """
+        strength = check_number("strength", strength, low=0.0)
+        changed = {
+            name: _scale(getattr(self, name), strength, cap) for name, cap in self._strength_fields.items()
+        }
+        return replace(self, **changed)
+
+    def to_dict(self) -> dict[str, JsonValue]:
+        """Return the class name, a format version and the fields, as JSON values."""
+        content: dict[str, JsonValue] = {"augmentation": type(self).__name__, "version": _FORMAT_VERSION}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            content[field.name] = list(value) if isinstance(value, tuple) else value
+        return content
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, JsonValue]) -> Self:
+        """Rebuild what ``to_dict`` gave.
+
+        Raises:
+            ArtifactError: the name or a field is not known, or the format is newer than this library's.
+        """
+        options = dict(content)
+        name, version = options.pop("augmentation", None), options.pop("version", None)
+        found = _registry.get(name) if isinstance(name, str) else None
+        if found is None:
+            hint = suggest(str(name), sorted(_registry))
+            raise ArtifactError(explain("augmentation", "must name a registered augmentation", name, hint))
+        if not issubclass(found, cls):
+            raise ArtifactError(explain("augmentation", f"must be a {cls.__name__} here", name))
+        if not isinstance(version, int) or not 1 <= version <= _FORMAT_VERSION:
+            raise ArtifactError(
+                explain("version", f"must be 1 to {_FORMAT_VERSION}", version, "Upgrade medimg-cnn.")
+            )
+        known = [field.name for field in fields(found)]
+        for option in options:
+            if option not in known:
+                raise ArtifactError(
+                    explain(str(name), "must have known fields only", option, suggest(option, known))
+                )
+        return found.from_fields(options)
+
+    @classmethod
+    def from_fields(cls, options: dict[str, JsonValue]) -> Self:
+        """Build from fields as JSON values; to be overridden where a field is more than a JSON value."""
+        return cls(**{key: tuple(v) if isinstance(v, list) else v for key, v in options.items()})
+
+    def as_layer(self, seed: int = 0, *, name: str | None = None) -> Any:
+        """Return a ``keras.layers.Layer`` that augments while training and passes images on otherwise.
+
+        The layer saves and loads with the model. It changes images only: a chain that mixes labels
+        is refused. Prefer ``Trainer(augment=...)``, which also mixes labels and resumes exactly.
+
+        Raises:
+            ArgumentError: the chain mixes images.
+        """
+        from medimg_cnn.augmentations._layer import AugmentationLayer
+
+        return AugmentationLayer(self, seed=seed, name=name)
+
+    def preview(self, data: Any, *, images: int = 4, draws: int = 5, seed: int = 0) -> Figure:
+        """Draw originals beside augmented copies of them; see ``medimg_cnn.augmentations.preview``."""
+        from medimg_cnn.augmentations._preview import preview
+
+        return preview(self, data, images=images, draws=draws, seed=seed)
+
+    def _rows(self, n: int, image_shape: tuple[int, int, int]) -> tuple[int, int, int, int]:
+        """Check ``n`` and the shape; return both as plain integers."""
+        return (check_integer("n", n, low=0), *check_shape("image_shape", image_shape))
+
+    def _draw(
+        self, key: jax.Array, n: int, width: float, *, neutral: float = 0.0, low: float | None = None
+    ) -> jax.Array:
+        """Draw uniformly from [-width, width] (or [low, width]); ``neutral`` where an image is left out."""
+        value_key, choice_key = jax.random.split(key)
+        floor = -width if low is None else low
+        value = floor + (width - floor) * jax.random.uniform(value_key, (n,))
+        return jnp.where(self._chosen(choice_key, n), value, neutral)
+
+    def _chosen(self, key: jax.Array, n: int) -> jax.Array:
+        if self.probability >= 1.0:
+            return jnp.ones((n,), bool)
+        return jax.random.uniform(key, (n,)) < self.probability
+
+
+@partial(jax.jit, static_argnums=0)
+def _augment(augmentation: Augmentation, key: jax.Array, images: jax.Array) -> jax.Array:
+    n, height, width, channels = images.shape
+    return augmentation.apply(augmentation.params(key, n, (height, width, channels)), images)
+
+
+@partial(jax.jit, static_argnums=0)
+def _augment_both(
+    augmentation: Augmentation, key: jax.Array, images: jax.Array, labels: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    n, height, width, channels = images.shape
+    params = augmentation.params(key, n, (height, width, channels))
+    return augmentation.apply(params, images), augmentation.apply_labels(params, labels)
+
+
+def _scale(value: Any, strength: float, cap: float) -> Any:
+    if isinstance(value, tuple):
+        return tuple(min(item * strength, cap) for item in value)
+    return min(value * strength, cap)

@@ -1,0 +1,73 @@
+"""Checks of what goes into an augmentation. Shapes and dtypes only: they cost nothing under ``jax.jit``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from medimg_cnn._validation import check_integer, explain
+from medimg_cnn.errors import ArgumentError
+
+__all__ = ["check_images", "check_key", "check_labels", "check_shape"]
+
+
+def check_key(argument: str, key: Any) -> jax.Array:
+    """Return a JAX random key, typed or raw, as it is."""
+    if hasattr(key, "dtype") and (
+        (jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ())
+        or (key.dtype == jnp.uint32 and key.shape == (2,))
+    ):
+        return jnp.asarray(key) if isinstance(key, np.ndarray) else key
+    raise ArgumentError(
+        explain(argument, "must be one JAX random key", key, "Pass for example jax.random.key(0).")
+    )
+
+
+def check_images(argument: str, images: Any) -> jax.Array:
+    """Return images as a JAX array if they are float32 (n, height, width, channels)."""
+    shape, dtype = getattr(images, "shape", None), getattr(images, "dtype", None)
+    if shape is None or len(shape) != 4 or 0 in shape[1:]:
+        raise ArgumentError(
+            explain(
+                argument,
+                "must be an array of shape (n, height, width, channels)",
+                type(images).__name__ if shape is None else f"shape {tuple(shape)}",
+                "Add the missing axis, for example images[None, ..., None] for one grey image.",
+            )
+        )
+    if dtype != np.float32:
+        raise ArgumentError(
+            explain(
+                argument,
+                "must be float32, from 0 to 1",
+                f"dtype {dtype}",
+                'Divide integers by their largest value, then convert: (images / 255).astype("float32").',
+            )
+        )
+    return images if isinstance(images, jax.Array) else jnp.asarray(images)
+
+
+def check_labels(argument: str, labels: Any, images: jax.Array) -> jax.Array:
+    """Return labels as a JAX array if they are floating and have one row an image."""
+    array = labels if isinstance(labels, jax.Array) else jnp.asarray(labels)
+    if array.ndim < 1 or array.shape[0] != images.shape[0] or not jnp.issubdtype(array.dtype, jnp.floating):
+        raise ArgumentError(
+            explain(
+                argument,
+                f"must be floating numbers with one row for each of the {images.shape[0]} images",
+                f"shape {array.shape}, dtype {array.dtype}",
+                'Convert with labels.astype("float32"): mixed labels lie between 0 and 1.',
+            )
+        )
+    return array
+
+
+def check_shape(argument: str, shape: Any) -> tuple[int, int, int]:
+    """Return (height, width, channels) as plain integers of at least 1."""
+    if not isinstance(shape, (tuple, list)) or len(shape) != 3:
+        raise ArgumentError(explain(argument, "must be (height, width, channels)", shape))
+    height, width, channels = (check_integer(f"{argument}[{i}]", item, low=1) for i, item in enumerate(shape))
+    return height, width, channels

@@ -1,0 +1,123 @@
+"""Elastic deformation as a sum of plane waves, so that it joins the one resample."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
+
+import jax
+import jax.numpy as jnp
+
+from medimg_cnn._validation import check_integer, check_number, explain
+from medimg_cnn.augmentations._base import Params, register
+from medimg_cnn.augmentations.spatial._affine_map import AffineMap
+from medimg_cnn.augmentations.spatial._spatial import SpatialAugmentation
+from medimg_cnn.errors import ArgumentError
+
+__all__ = ["Elastic"]
+
+_STEEPEST = 0.25
+
+
+@register
+@dataclass(frozen=True, kw_only=True)
+class Elastic(SpatialAugmentation):
+    """Bend the image by a smooth random displacement field.
+
+    The field is the classical one of white noise smoothed by a Gaussian (Simard et al. 2003), drawn
+    through its spectrum: a Gaussian field is the sum of many plane waves with normal wave vectors and
+    even phases (random Fourier features, Rahimi & Recht 2007). A wave on an affine grid is a product of
+    a row part and a column part, so the field costs one small matrix product, and the waves themselves
+    are what ``params`` gives: ``waves`` (n, 2, k, 2), radians over the shorter side; ``phases``
+    (n, 2, k), radians; ``amplitude`` (n,), share of the shorter side.
+
+    Attributes:
+        displacement: the largest standard deviation of the displacement, as a share of the shorter
+            side; drawn evenly from 0 to this. At most a quarter of ``smoothness``: beyond that the
+            field begins to fold the image over itself.
+        smoothness: the length over which neighbours move together, as a share of the shorter side,
+            0.02 to 1.
+        count: how many waves, 4 to 256; more come closer to a Gaussian field.
+        probability: the share of images that are changed, 0 to 1.
+        border: what comes in from outside: "constant", "edge" or "reflect".
+        fill: the value outside for the border "constant", 0 to 1.
+
+    Raises:
+        ArgumentError: an option breaks its rule.
+
+    References:
+        Simard, Steinkraus & Platt (2003), doi:10.1109/ICDAR.2003.1227801;
+        Rahimi & Recht (2007), "Random features for large-scale kernel machines", NIPS 20.
+
+    Example:
+        >>> import jax
+        >>> images = jax.random.uniform(jax.random.key(0), (2, 8, 8, 1))
+        >>> Elastic(displacement=0.02)(jax.random.key(1), images).shape
+        (2, 8, 8, 1)
+    """
+
+    displacement: float
+    smoothness: float = 0.15
+    count: int = 24
+    _strength_fields: ClassVar[Mapping[str, float]] = {"displacement": 0.25}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._set_number("displacement", high=0.25)
+        self._set_number("smoothness", low=0.02, high=1.0)
+        self._set("count", check_integer("count", self.count, low=4, high=256))
+        if self.displacement > _STEEPEST * self.smoothness:
+            raise ArgumentError(
+                explain(
+                    "displacement",
+                    f"must be at most {_STEEPEST:g} times smoothness ({self.smoothness:g}), "
+                    "or the image folds over itself",
+                    self.displacement,
+                    "Lower the displacement or raise the smoothness.",
+                )
+            )
+
+    def scaled(self, strength: float) -> Self:
+        """Multiply the displacement, up to where the image would fold."""
+        strength = check_number("strength", strength, low=0.0)
+        return replace(self, displacement=min(self.displacement * strength, _STEEPEST * self.smoothness))
+
+    def params(self, key: jax.Array, n: int, image_shape: tuple[int, int, int]) -> Params:
+        """Draw ``waves``, ``phases`` and ``amplitude``."""
+        n, *_ = self._rows(n, image_shape)
+        wave_key, phase_key, amplitude_key = jax.random.split(key, 3)
+        waves = jax.random.normal(wave_key, (n, 2, self.count, 2)) / self.smoothness
+        phases = jax.random.uniform(phase_key, (n, 2, self.count), maxval=2 * math.pi)
+        amplitude = self._draw(amplitude_key, n, self.displacement, low=0.0)
+        return {"waves": waves, "phases": phases, "amplitude": amplitude}
+
+    def displacements(
+        self, params: Params, image_shape: tuple[int, int, int], at: AffineMap
+    ) -> tuple[jax.Array, jax.Array]:
+        """The displacement along x and y, pixels, each (n, height, width).
+
+        Args:
+            params: what was drawn.
+            image_shape: (height, width, channels).
+            at: where the field is evaluated: this map of the pixel grid.
+        """
+        height, width, _ = image_shape
+        side = min(height, width)
+        waves, phases = params["waves"] / side, params["phases"]
+        wave_x, wave_y = waves[..., 0], waves[..., 1]
+        xx, xy, x0, yx, yy, y0 = (part[:, None, None] for part in at)
+        # wave . at(x, y) + phase = along_x x + along_y y + start
+        along_x = (wave_x * xx + wave_y * yx)[..., None, :]
+        along_y = (wave_x * xy + wave_y * yy)[..., None, :]
+        start = (wave_x * x0 + wave_y * y0 + phases)[..., None, :]
+        x = (jnp.arange(width, dtype=jnp.float32) - (width - 1) / 2)[:, None]
+        y = (jnp.arange(height, dtype=jnp.float32) - (height - 1) / 2)[:, None]
+        by_row, by_column = along_y * y + start, along_x * x
+        rows = jnp.concatenate([jnp.cos(by_row), -jnp.sin(by_row)], axis=-1)
+        columns = jnp.concatenate([jnp.cos(by_column), jnp.sin(by_column)], axis=-1)
+        field = jnp.einsum("ndhk,ndwk->ndhw", rows, columns, precision="highest")
+        size = params["amplitude"] * (side * math.sqrt(2 / phases.shape[-1]))
+        field = field * size[:, None, None, None]
+        return field[:, 0], field[:, 1]

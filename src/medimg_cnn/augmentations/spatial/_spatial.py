@@ -1,0 +1,134 @@
+"""What moves pixels, and the one resample that a run of such steps becomes."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+
+from medimg_cnn._validation import check_choice, check_fraction
+from medimg_cnn.augmentations._base import Augmentation, Params
+from medimg_cnn.augmentations._checks import check_images
+from medimg_cnn.augmentations.spatial._affine_map import AffineMap
+from medimg_cnn.augmentations.spatial._sample import Border, sample
+
+__all__ = ["AffineAugmentation", "SpatialAugmentation", "resample", "runs_of_one_resample"]
+
+_BORDERS: tuple[Border, ...] = ("constant", "edge", "reflect")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpatialAugmentation(Augmentation):
+    """An augmentation that moves pixels. In a chain, neighbours of this kind are sampled once together.
+
+    Attributes:
+        probability: the share of images that are changed, 0 to 1.
+        border: what comes in from outside the image: "constant" (``fill``), "edge" (the nearest edge
+            pixel) or "reflect" (mirrored, the edge pixel not repeated). Steps with different borders
+            are sampled apart.
+        fill: the value outside for the border "constant", 0 to 1.
+    """
+
+    border: Border = "constant"
+    fill: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._set("border", check_choice("border", self.border, _BORDERS))
+        self._set("fill", check_fraction("fill", self.fill))
+
+    @property
+    def needs_border(self) -> bool:
+        """Whether pixels may come from outside; a flip takes none, and so joins any neighbour."""
+        return True
+
+    def apply(self, params: Params, images: jax.Array) -> jax.Array:
+        """Move the pixels, float32 (n, height, width, channels), sampled bilinearly."""
+        return resample([(self, params)], check_images("images", images))
+
+    def apply_masks(self, params: Params, masks: jax.Array) -> jax.Array:
+        """Move the pixels of masks (n, height, width, channels), sampled by nearest neighbour."""
+        return resample([(self, params)], masks, nearest=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AffineAugmentation(SpatialAugmentation):
+    """A spatial augmentation that is an affine map of the plane: straight lines stay straight."""
+
+    @abstractmethod
+    def affine_map(self, params: Params, image_shape: tuple[int, int, int]) -> AffineMap:
+        """The map from output to input coordinates, in pixels from the centre, x right and y down."""
+
+
+Step = tuple[SpatialAugmentation, Params]
+
+
+def runs_of_one_resample(steps: Sequence[Augmentation]) -> list[list[int]]:
+    """Group the positions of a chain's steps: each run is sampled at once, other steps stand alone."""
+    from medimg_cnn.augmentations.spatial._elastic import Elastic
+
+    runs: list[list[int]] = []
+    border: tuple[Border, float] | None = None
+    open_run = bent = False
+    for position, step in enumerate(steps):
+        if not isinstance(step, SpatialAugmentation):
+            runs.append([position])
+            open_run = False
+            continue
+        own = (step.border, step.fill) if step.needs_border else None
+        joins = open_run and (own is None or border is None or own == border)
+        if joins and not (bent and isinstance(step, Elastic)):
+            runs[-1].append(position)
+            border, bent = border or own, bent or isinstance(step, Elastic)
+        else:
+            runs.append([position])
+            open_run, border, bent = True, own, isinstance(step, Elastic)
+    return runs
+
+
+def resample(steps: Sequence[Step], images: jax.Array, *, nearest: bool = False) -> jax.Array:
+    """Apply a run of spatial steps, in order, with one sampling of the images.
+
+    Args:
+        steps: (augmentation, params) pairs; at most one of them elastic.
+        images: (n, height, width, channels).
+        nearest: sample by nearest neighbour, for masks.
+
+    Returns:
+        Images of the same shape and dtype.
+    """
+    from medimg_cnn.augmentations.spatial._elastic import Elastic
+    from medimg_cnn.augmentations.spatial._flip import Flip, flip
+
+    if all(isinstance(step, Flip) for step, _ in steps):
+        for _, params in steps:
+            images = flip(params, images)
+        return images
+
+    n, height, width, channels = images.shape
+    shape = (height, width, channels)
+    x = (jnp.arange(width, dtype=jnp.float32) - (width - 1) / 2)[None, None, :]
+    y = (jnp.arange(height, dtype=jnp.float32) - (height - 1) / 2)[None, :, None]
+    # The last step made the output, so the way back to the input starts with it.
+    mapped = AffineMap.identity(n)
+    bent: tuple[jax.Array, jax.Array] | None = None
+    for step, params in reversed(steps):
+        if isinstance(step, Elastic):
+            shift_x, shift_y = step.displacements(params, shape, mapped)
+            to_x, to_y = mapped.of(x, y)
+            bent, mapped = (to_x + shift_x, to_y + shift_y), AffineMap.identity(n)
+        elif isinstance(step, AffineAugmentation):
+            mapped = step.affine_map(params, shape).after(mapped)
+    from_x, from_y = mapped.of(x, y) if bent is None else mapped.of(*bent)
+    chosen = next((step for step, _ in steps if step.needs_border), steps[0][0])
+    return sample(
+        images,
+        from_x + (width - 1) / 2,
+        from_y + (height - 1) / 2,
+        border=chosen.border,
+        fill=chosen.fill,
+        nearest=nearest,
+    )
