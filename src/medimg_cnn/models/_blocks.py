@@ -104,13 +104,13 @@ def pooled_features(x: Tensor) -> Tensor:
 def head(x: Tensor, *, prior: float, dropout: float, seeds: Seeds) -> Tensor:
     """Return the probability, (batch, 1) float32: dropout, a dense "logit", and its sigmoid.
 
-    The bias starts at the prior's log-odds, so that the first predictions are the prevalence and
-    the first epochs are not spent on learning it.
+    The dense layer starts at zero with the prior's log-odds as its bias, so that the first
+    predictions are the prevalence exactly and no epoch is spent on learning it.
     """
     x = keras.layers.Dropout(dropout, seed=seeds(), name="dropout")(x)
     logit = keras.layers.Dense(
         1,
-        kernel_initializer=keras.initializers.RandomNormal(stddev=0.01, seed=seeds()),
+        kernel_initializer="zeros",
         bias_initializer=keras.initializers.Constant(float(np.log(prior / (1.0 - prior)))),
         dtype="float32",
         name="logit",

@@ -70,7 +70,7 @@ def logit_model(model: Any) -> Any:
         ) from error
     if output.shape[1:] != (1,):
         raise ArgumentError(f'model: its layer "logit" must give (batch, 1); got {output.shape}.')
-    return keras.Model(model.inputs, output, name=f"{model.name}_logit")
+    return keras.Model(model.input, output, name=f"{model.name}_logit")
 
 
 def make_optimizer(config: TrainerConfig, steps: int) -> Any:

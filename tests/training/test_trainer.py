@@ -1,0 +1,240 @@
+"""Training runs on small images, for real: learning, keeping, repeating, refusing."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from medimg_cnn._keras import keras
+from medimg_cnn.errors import ArgumentError, ArtifactError, MedimgCnnWarning, TrainingError
+from medimg_cnn.evaluation import auroc
+from medimg_cnn.models import build_cnn
+from medimg_cnn.training import Run, Trainer, TrainerConfig, load_run
+
+Make = Callable[..., Any]
+SHAPE = (12, 12, 1)
+
+
+class Brighten:
+    """An augmentation of the smallest kind: one factor an image."""
+
+    def params(self, key: Any, n: int, image_shape: tuple[int, int, int]) -> dict[str, Any]:
+        import jax
+
+        return {"factor": jax.random.uniform(key, (n, 1, 1, 1), minval=0.8, maxval=1.0)}
+
+    def apply(self, params: dict[str, Any], images: Any) -> Any:
+        return images * params["factor"]
+
+    def apply_labels(self, params: dict[str, Any], labels: Any) -> Any:
+        return labels
+
+
+def model(seed: int = 0, **options: Any) -> Any:
+    return build_cnn(SHAPE, width=8, seed=seed, **options)
+
+
+def weights(run: Run) -> list[np.ndarray]:
+    return [np.asarray(variable.value) for variable in run.model.variables]
+
+
+@pytest.fixture(scope="module")
+def trained() -> dict[str, Any]:
+    return {}
+
+
+def test_it_learns_and_keeps_the_best_epoch(make_source: Make) -> None:
+    train, validation = make_source(80), make_source(60, part="validation", seed=1)
+    run = Trainer(model(), epochs=12, learning_rate=3e-3, average=0.8, progress=False).fit(train, validation)
+    history = run.history
+    kept = history.loc[run.result.best_epoch]
+    assert kept["validation_auroc"] == history["validation_auroc"].max() > 0.95
+    predictions = run.predict(validation)
+    assert auroc(predictions.y_true, predictions.logit).value == pytest.approx(kept["validation_auroc"])
+    np.testing.assert_allclose(
+        predictions.probability, np.asarray(run.model(validation.images))[:, 0], atol=1e-6
+    )
+    assert history["loss"].iloc[-1] < history["loss"].iloc[0]
+
+
+def test_the_operating_point_is_chosen_on_validation(make_source: Make) -> None:
+    train, validation = make_source(80), make_source(60, part="validation", seed=1, signal=0.2)
+    options: dict[str, Any] = {"epochs": 3, "average": 0.5, "progress": False}
+    for rule, figure in (("sensitivity", 1), ("specificity", 0)):
+        run = Trainer(model(), operating_point=rule, operating_target=0.9, **options).fit(train, validation)
+        probability = run.predict(validation).probability
+        share = ((probability >= run.operating_point.threshold) == (figure == 1))[
+            validation.labels == figure
+        ].mean()
+        assert share >= 0.9
+        assert run.operating_point.chosen_on == "validation"
+
+
+def test_the_same_seed_gives_the_same_weights_bit_for_bit(make_source: Make) -> None:
+    train, validation = make_source(50), make_source(30, part="validation", seed=1)
+
+    def fit(seed: int) -> list[np.ndarray]:
+        trainer = Trainer(model(dropout=0.5), augment=Brighten(), epochs=3, seed=seed, progress=False)
+        return weights(trainer.fit(train, validation))
+
+    first, again, other = fit(3), fit(3), fit(4)
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
+
+
+def test_every_image_is_seen_once_an_epoch_in_another_order(make_source: Make) -> None:
+    train = make_source(50)
+    seen: list[list[int]] = []
+    read = train.read
+    train.read = lambda rows: (seen.append(list(rows)), read(rows))[1]
+    with pytest.warns(MedimgCnnWarning, match="not chosen on data"):
+        Trainer(model(), epochs=2, batch_size=16, progress=False).fit(train)
+    assert [len(rows) for rows in seen] == [16] * 8
+    epochs = [list(itertools.chain(*seen[start : start + 4]))[:50] for start in (0, 4)]
+    assert [sorted(rows) for rows in epochs] == [list(range(50))] * 2
+    assert epochs[0] != epochs[1]
+
+
+def test_the_surplus_of_the_last_batch_counts_nothing(make_source: Make) -> None:
+    train = make_source(20)
+    surplus = make_source(20)
+    # 20 images in batches of 16: twelve of the second batch are surplus. Their labels are flipped in
+    # neither set, so equal losses would prove nothing; a weight of 0 is proved on the step itself.
+    import jax
+
+    from medimg_cnn.training._step import TrainState, logit_model, make_optimizer, make_train_step
+
+    logits = logit_model(model())
+    config = TrainerConfig(epochs=1)
+    optimizer = make_optimizer(config, 10)
+    optimizer.build(logits.trainable_variables)
+    step = make_train_step(logits, optimizer, None, config)
+
+    def loss(labels: np.ndarray, weight: np.ndarray) -> float:
+        values = [np.asarray(v.value) for v in logits.trainable_variables]
+        state = TrainState(
+            values,
+            [np.asarray(v.value) for v in logits.non_trainable_variables],
+            [np.asarray(v.value) for v in optimizer.variables],
+            values,
+            np.float32(0),
+        )
+        return float(step(state, train.images, labels.astype(np.float32), weight, jax.random.key(0))[1])
+
+    weight = np.repeat([1.0, 0.0], 10).astype(np.float32)
+    flipped = surplus.labels.copy()
+    flipped[10:] = 1 - flipped[10:]
+    assert loss(train.labels, weight) == loss(flipped, weight)
+    assert loss(train.labels, np.ones(20, np.float32)) != loss(flipped, np.ones(20, np.float32))
+
+
+def test_class_weights_are_undone_in_the_probabilities(make_source: Make) -> None:
+    # Nothing to learn and 20% positives: the honest answer is a probability near 0.2, weighted or not.
+    train = make_source(200, signal=0.0, positives=0.2)
+    validation = make_source(50, part="validation", signal=0.0, seed=2, positives=0.2)
+    run = Trainer(model(prior=0.2), class_weight="balanced", epochs=6, progress=False).fit(train, validation)
+    predictions = run.predict(train)
+    raw = 1 / (1 + np.exp(-predictions.logit))
+    assert abs(predictions.probability.mean() - 0.2) < 0.08
+    assert raw.mean() > predictions.probability.mean() + 0.1
+    assert "class weights" in run.result.calibration.fitted_on
+
+
+def test_training_stops_when_patience_is_at_its_end(make_source: Make) -> None:
+    train = make_source(40, signal=0.0)
+    validation = make_source(400, part="validation", signal=0.0, seed=5)
+    run = Trainer(model(), epochs=40, patience=2, progress=False).fit(train, validation)
+    assert len(run.history) == run.result.best_epoch + 2 < 40
+
+
+def test_a_loss_that_is_not_finite_names_the_batch(make_source: Make, tmp_path: Path) -> None:
+    train, validation = make_source(40), make_source(20, part="validation", seed=1)
+    train.images[7] = np.nan
+    with pytest.raises(TrainingError, match="train_7"):
+        Trainer(model(), epochs=2, batch_size=4, directory=tmp_path / "run", progress=False).fit(
+            train, validation
+        )
+    assert not (tmp_path / "run" / "result.json").exists()
+
+
+def test_a_run_is_written_and_read_back(make_source: Make, tmp_path: Path) -> None:
+    train, validation = make_source(40), make_source(30, part="validation", seed=1)
+    folder = tmp_path / "runs" / "a"
+    run = Trainer(model(), epochs=2, directory=folder, progress=False).fit(train, validation)
+    assert sorted(path.name for path in folder.iterdir()) == ["history.csv", "model.keras", "result.json"]
+    read = load_run(folder)
+    assert read.operating_point == run.operating_point
+    np.testing.assert_array_equal(read.predict(validation).logit, run.predict(validation).logit)
+    assert json.loads((folder / "result.json").read_text())["config"]["epochs"] == 2
+
+    with pytest.raises(ArgumentError, match="holds a finished run already"):
+        Trainer(model(), epochs=1, directory=folder, progress=False).fit(train, validation)
+    Trainer(model(), epochs=1, directory=folder, overwrite=True, progress=False).fit(train, validation)
+    assert len(load_run(folder).history) == 1
+
+    (folder / "model.keras").write_bytes((folder / "model.keras").read_bytes()[:1000])
+    with pytest.raises(ArtifactError, match=r"model\.keras"):
+        load_run(folder)
+    with pytest.raises(ArtifactError, match="does not exist"):
+        load_run(tmp_path)
+
+
+def test_a_directory_that_cannot_be_written_is_found_before_the_first_step(
+    make_source: Make, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ArgumentError, match="cannot be written to"):
+        Trainer(model(), directory=tmp_path / "file" / "run", progress=False).fit(make_source(), None)
+
+
+def test_any_keras_model_with_a_logit_layer_trains(make_source: Make) -> None:
+    images = keras.layers.Input(SHAPE)
+    x = keras.layers.Flatten()(images)
+    x = keras.layers.Dense(1, name="logit")(x)
+    own = keras.Model(images, keras.layers.Activation("sigmoid")(x))
+    run = Trainer(own, epochs=2, progress=False).fit(
+        make_source(), make_source(30, part="validation", seed=1)
+    )
+    assert run.predict(make_source(10)).n == 10
+
+
+def test_progress_is_one_plain_line_an_epoch_where_there_is_no_terminal(
+    make_source: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Trainer(model(), epochs=2, progress=True).fit(make_source(), make_source(30, part="validation", seed=1))
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.strip()]
+    assert len(lines) == 2
+    assert lines[0].startswith("epoch 1/2  loss ")
+    assert "AUROC" in lines[1]
+
+
+def test_the_history_has_a_picture(make_source: Make, tmp_path: Path) -> None:
+    run = Trainer(model(), epochs=2, progress=False).fit(
+        make_source(), make_source(30, part="validation", seed=1)
+    )
+    run.plot_history().savefig(tmp_path / "history.png")
+    assert (tmp_path / "history.png").stat().st_size > 5000
+
+
+def test_what_does_not_fit_is_refused_in_words(make_source: Make) -> None:
+    trainer = Trainer(model(), epochs=1, progress=False)
+    with pytest.raises(ArgumentError, match=r"train: images must have the shape \(12, 12, 1\)"):
+        trainer.fit(make_source(size=16))
+    with pytest.raises(ArgumentError, match="train: must hold both classes"):
+        trainer.fit(make_source(positives=0.0))
+    with pytest.raises(ArgumentError, match="train: must be a Split"):
+        trainer.fit((np.zeros((4, *SHAPE)), np.zeros(4)))
+    with pytest.raises(ArgumentError, match='layer named "logit"'):
+        Trainer(keras.Sequential([keras.layers.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(1)]))
+    with pytest.raises(ArgumentError, match="augment: must be an augmentation"):
+        Trainer(model(), augment=lambda key, images: images)
+    with pytest.warns(MedimgCnnWarning):
+        run = trainer.fit(make_source())
+    with pytest.raises(ArgumentError, match=r"images: must have the shape"):
+        run.predict(make_source(size=16))
