@@ -1,4 +1,7 @@
-"""Pictures: PNG, JPEG, TIFF, BMP, WebP, GIF and JPEG 2000, decoded by Pillow."""
+"""Pictures: PNG, JPEG, TIFF, BMP, WebP, GIF and JPEG 2000, decoded by Pillow.
+
+Colour profiles and the gamma of a PNG are not applied: the values are taken as they are stored.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,13 @@ import importlib
 from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from medimg_cnn._types import Image, ImageSize
 from medimg_cnn.data.readers._base import DecodedImage, check_pixels, unreadable
 from medimg_cnn.data.readers._options import ReadOptions
+from medimg_cnn.data.readers._pillow_values import Planes, planes_of
 from medimg_cnn.data.readers._sniff import pillow_format
+from medimg_cnn.data.readers._tiff import count_pages
 from medimg_cnn.data.readers._values import scale_values
 from medimg_cnn.errors import ImageReadError
 
@@ -28,6 +32,8 @@ _PLUGINS = {
     "JPEG2000": ("Jpeg2KImagePlugin", "Jpeg2KImageFile"),
 }
 _ORIENTATION_TAG = 274
+# Scaled decoding stays at least this many times above the wanted size; see docs/decisions/0012-scaled-jpeg.md.
+_DRAFT_MARGIN = 2
 
 
 class PillowReader:
@@ -44,7 +50,6 @@ class PillowReader:
     ) -> DecodedImage:
         """Decode one picture or page; see ``Reader.read``."""
         format_name = pillow_format(stream.read(64))
-        stream.seek(0)
         if format_name is None:
             raise unreadable("the content must be a picture", "something else", "Name another file.")
         if options.window is not None:
@@ -68,53 +73,69 @@ class PillowReader:
 def _decode(
     stream: BinaryIO, format_name: str, options: ReadOptions, minimum_size: ImageSize | None
 ) -> DecodedImage:
-    module, plugin = _PLUGINS[format_name]
-    with getattr(importlib.import_module(f"PIL.{module}"), plugin)(stream) as image:
-        width, height = image.size
-        check_pixels(height, width, options)
-        frames = int(getattr(image, "n_frames", 1))
-        if options.frame is not None:
-            if options.frame >= frames:
-                raise unreadable(
-                    f"frame must be below the number of frames, {frames}",
-                    options.frame,
-                    f"Pass a frame from 0 to {frames - 1}.",
-                )
-            image.seek(options.frame)
-            check_pixels(image.size[1], image.size[0], options)
-        mode = image.mode
-        image.load()
-        orientation = _orientation(image)
-        values, full, alpha, depth = _planes(image)
-    pixels = scale_values(values, full, options.value_range)
-    if alpha is not None:
-        pixels = pixels * alpha + np.float32(options.background) * (1 - alpha)
+    _refuse_truncation_switch()
+    image = _opened(stream, format_name)
+    check_pixels(image.size[1], image.size[0], options)
+    frames = count_pages(stream) if format_name == "TIFF" else int(getattr(image, "n_frames", 1))
+    _check_frame(options.frame, frames)
+    image = _opened(stream, format_name)  # counting may have moved it
+    if options.frame:
+        image.seek(options.frame)
+        check_pixels(image.size[1], image.size[0], options)
+    mode = image.mode
+    if format_name == "JPEG" and minimum_size is not None:
+        height, width = minimum_size if _orientation(image) < 5 else minimum_size[::-1]
+        image.draft(None, (width * _DRAFT_MARGIN, height * _DRAFT_MARGIN))
+    planes = planes_of(image, lambda: _reopened(stream, format_name, options.frame))
+    # Only now: a PNG would be decoded by the question. Pillow turns TIFF by itself.
+    orientation = 1 if format_name == "TIFF" else _orientation(image)
     return DecodedImage(
-        pixels=np.ascontiguousarray(_upright(pixels, orientation)),
-        bit_depth=depth,
+        pixels=np.ascontiguousarray(_upright(_scaled(planes, options), orientation)),
+        bit_depth=planes.depth,
         format=format_name,
         mode=mode,
         frames=frames,
     )
 
 
-def _planes(image: Any) -> tuple[NDArray[Any], tuple[float, float] | None, Image | None, int]:
-    """Return (height, width, 1 or 3) values, their full range (None for float), alpha 0 to 1, and the bits."""
-    mode = image.mode
-    if mode == "1":
-        return np.asarray(image, dtype=np.uint8)[..., None], (0, 1), None, 8
-    if mode.startswith("I;16"):
-        return np.asarray(image)[..., None], (0, 65_535), None, 16
-    if mode == "I":
-        return np.asarray(image)[..., None], (0, 4_294_967_295), None, 32
-    if mode == "F":
-        return np.asarray(image)[..., None], None, None, 32
-    if image.has_transparency_data:
-        grey = mode in ("L", "LA", "La")
-        array = np.asarray(image.convert("LA" if grey else "RGBA"))
-        return array[..., :-1], (0, 255), array[..., -1:].astype(np.float32) / np.float32(255), 8
-    array = np.asarray(image if mode in ("L", "RGB") else image.convert("RGB"))
-    return array[..., None] if array.ndim == 2 else array, (0, 255), None, 8
+def _opened(stream: BinaryIO, format_name: str) -> Any:
+    stream.seek(0)
+    module, plugin = _PLUGINS[format_name]
+    return getattr(importlib.import_module(f"PIL.{module}"), plugin)(stream)
+
+
+def _reopened(stream: BinaryIO, format_name: str, frame: int | None) -> Any:
+    image = _opened(stream, format_name)
+    if frame:
+        image.seek(frame)
+    return image
+
+
+def _refuse_truncation_switch() -> None:
+    from PIL import ImageFile
+
+    if ImageFile.LOAD_TRUNCATED_IMAGES:
+        raise unreadable(
+            "Pillow must refuse truncated images",
+            "PIL.ImageFile.LOAD_TRUNCATED_IMAGES = True, set by other code",
+            "Set it to False: half an image would pass for a whole one.",
+        )
+
+
+def _check_frame(frame: int | None, frames: int) -> None:
+    if frame is not None and frame >= frames:
+        raise unreadable(
+            f"frame must be below the number of frames, {frames}", frame, f"Pass 0 to {frames - 1}."
+        )
+
+
+def _scaled(planes: Planes, options: ReadOptions) -> Image:
+    pixels = scale_values(planes.values, planes.full, options.value_range)
+    if planes.white_is_zero:
+        pixels = np.float32(1) - pixels
+    if planes.alpha is not None:
+        pixels = pixels * planes.alpha + np.float32(options.background) * (1 - planes.alpha)
+    return pixels
 
 
 def _orientation(image: Any) -> int:
@@ -127,9 +148,7 @@ def _orientation(image: Any) -> int:
 
 def _upright(pixels: Image, orientation: int) -> Image:
     """Undo one of the eight orientations of EXIF (tag 0x0112)."""
-    if orientation in (2, 7):
+    if orientation in (2, 4, 5, 7):
         pixels = pixels[:, ::-1]
-    elif orientation in (4, 5):
-        pixels = pixels[::-1]
-    turns = {3: 2, 5: 3, 6: 3, 7: 3, 8: 1}.get(orientation, 0)
+    turns = {3: 2, 4: 2, 5: 1, 6: 3, 7: 3, 8: 1}.get(orientation, 0)
     return np.rot90(pixels, turns) if turns else pixels
