@@ -1,0 +1,340 @@
+"""From any source of labelled images to a dataset with parts that do not leak."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+
+from medimg_cnn._types import ImageSize, PathLike, StrVector
+from medimg_cnn._validation import check_fraction, check_image_size, check_integer, check_seed, explain
+from medimg_cnn.data._batches import PartTable
+from medimg_cnn.data._dataset import Dataset, Pool, Unreadable, divide
+from medimg_cnn.data._groups import check_given_parts, groups_of, repeated_contents
+from medimg_cnn.data._positive import choose_classes, label_text
+from medimg_cnn.data._prepare import PixelOptions, Prepared, prepare
+from medimg_cnn.data._preprocessing import Fit
+from medimg_cnn.data._records import Patients, Records, SourceOptions
+from medimg_cnn.data._split import PARTS, Cases, HoldOut, check_fractions
+from medimg_cnn.data.readers import ReadOptions
+from medimg_cnn.data.sources import open_source
+from medimg_cnn.errors import ArgumentError, DataError, LabelError, MedimgCnnWarning
+
+__all__ = ["load_dataset"]
+
+_FILE_SIZE = (128, 128)
+
+
+def load_dataset(
+    source: PathLike | tuple[Any, Any],
+    *,
+    positive: str | int | bool | None = None,
+    classes: Sequence[Any] | None = None,
+    image_size: int | ImageSize | None = None,
+    channels: Literal[1, 3] | None = None,
+    fit: Fit = "stretch",
+    read: ReadOptions | None = None,
+    patients: Patients = None,
+    label: str = "label",
+    path: str = "path",
+    split: str | None = "split",
+    subgroups: Sequence[str] | Mapping[str, Sequence[Any]] = (),
+    root: PathLike | None = None,
+    fractions: tuple[float, float, float] = (0.7, 0.15, 0.15),
+    seed: int = 0,
+    batch_size: int = 32,
+    max_unreadable: float = 0.01,
+    allow_shared_patients: bool = False,
+    cache: PathLike | None = None,
+    memory_budget: int = 2 * 2**30,
+    workers: int | None = None,
+    progress: bool | None = None,
+) -> Dataset:
+    """Read labelled images of two classes and divide them, by patient, into training, validation and test.
+
+    Every image is read once, now; afterwards batches come from decoded pixels. An image that cannot be read is
+    left out and listed in ``Dataset.unreadable``.
+
+    Args:
+        source: a folder with one sub-folder for each class; a folder with train, val and test folders that each
+            hold these; a table (.csv, .tsv, .parquet) with a row for each image; an .npz file with the keys
+            train_images, train_labels and so on; or two arrays (images, labels): images (n, h, w) or
+            (n, h, w, 1 or 3), uint8, uint16 or float from 0 to 1.
+        positive: the label of those who have the condition. May be left out where one label, and only one, is a
+            word for not having it (normal, negative, healthy, control, benign, no_..., without_...), or where
+            labels are true or false. Never taken from the order of the names.
+        classes: (negative, positive), to keep the images of two labels out of more.
+        image_size: (height, width) in pixels, one number for a square. By default 128 for files, and the size
+            that they have for arrays.
+        channels: 1 (grey) or 3; by default 1 where all images are grey (equal channels count), else 3.
+        fit: "stretch", "pad" or "crop"; see ``Preprocessing``.
+        read: frame, window and limits of reading; see ``ReadOptions``.
+        patients: who is on each image: a column of the table (for a folder, of the one table that lies in it; for
+            an .npz file, a key), ``re.compile(...)`` with one group over the relative path, a function of that
+            path, or one id for each image. None: not known, which warns. Where each image is of another patient
+            say so with ``patients=lambda path: path``.
+        label: column of labels.
+        path: column of paths, relative to ``root``; "file" or "filename" are found by themselves.
+        split: column of given parts (train, val, test). Given parts are kept and checked; a missing one is taken
+            from training, by patient. None splits anew.
+        subgroups: columns to carry along, for example ("site", "sex"). For arrays: name -> values.
+        root: folder that a table's paths are relative to; by default the folder of the table.
+        fractions: shares of training, validation and test; 0 leaves a part out.
+        seed: of the division and of the order of batches, 0 to 2**31 - 1. The same seed divides the same images
+            in the same way whatever the order of rows or files.
+        batch_size: images in a batch.
+        max_unreadable: share of images that may be unreadable, 0 to 1; more is an error.
+        allow_shared_patients: go on, with a warning, where given parts share patients.
+        cache: folder in which decoded images are kept for the next time; an interrupted preparation goes on
+            there. By default nothing is kept unless the images do not fit ``memory_budget``: then those beyond
+            it go to the user's cache folder (or ``MEDIMG_CNN_CACHE``).
+        memory_budget: bytes of decoded images held in memory at once.
+        workers: threads that decode; by default one for each processor, at most 16.
+        progress: None: a bar on a terminal. True: plain lines elsewhere too. False: nothing.
+
+    Raises:
+        ArgumentError: an argument breaks its rule; a misspelt column is answered with the columns there are.
+        LabelError: there are not two labels, or which of them is positive is not known.
+        SplitError: a patient is in two given parts, or the images cannot be divided as wanted.
+        DataError: the source has no images, or too many cannot be read.
+
+    Warns:
+        MedimgCnnWarning: patients are not known; images were unreadable; given parts share patients.
+
+    Example:
+        >>> import numpy as np
+        >>> images = np.random.default_rng(0).integers(0, 256, (60, 8, 8), dtype=np.uint8)
+        >>> labels = np.array(["normal", "effusion"] * 30)
+        >>> data = load_dataset((images, labels), patients=np.arange(60) // 2, seed=7)
+        >>> data.classes, data.train.n, data.validation.n, data.test.n
+        (('normal', 'effusion'), 42, 8, 10)
+    """
+    check_integer("batch_size", batch_size, low=1)
+    check_integer("memory_budget", memory_budget, low=0)
+    check_seed("seed", seed)
+    check_fraction("max_unreadable", max_unreadable)
+    shares = check_fractions("fractions", fractions)
+    if channels is not None and (isinstance(channels, bool) or channels not in (1, 3)):
+        raise ArgumentError(explain("channels", "must be 1, 3 or None", channels))
+    if workers is not None:
+        check_integer("workers", workers, low=1)
+    options = SourceOptions(
+        patients=patients,
+        label=label,
+        path=path,
+        split=split,
+        subgroups=subgroups,
+        root=None if root is None else str(root),
+    )
+    records = open_source(source, options)
+    records, names = _two_classes(records, positive=positive, classes=classes)
+    origin = records.origin
+    given = None if records.parts is None else np.asarray(records.parts, dtype=np.str_)
+    known = None if records.patients is None else np.asarray(records.patients, dtype=np.str_)
+    notes = list(records.notes)
+    if given is not None:
+        _warn_and_note(notes, check_given_parts(known, given, origin=origin, allow=allow_shared_patients))
+    if known is None:
+        _warn_and_note(
+            notes,
+            "Patients are not known: images of one patient may be in two parts, which flatters every result, "
+            "and intervals take each image for a patient of its own. Pass patients=.",
+        )
+    prepared = prepare(
+        records.pixels,
+        PixelOptions(
+            image_size=_size(image_size, records),
+            channels=channels,
+            fit=fit,
+            read=ReadOptions() if read is None else read,
+            cache=None if cache is None else str(cache),
+            memory_budget=memory_budget,
+            workers=workers,
+            progress=progress,
+        ),
+    )
+    unreadable = _quarantine(records, prepared, max_unreadable)
+    if unreadable:
+        listed = "; ".join(item.reason for item in unreadable[:3])
+        _warn_and_note(
+            notes,
+            f"{len(unreadable)} of {len(records.labels)} images cannot be read and were left out: {listed}",
+        )
+    pool = _pool(records, names, prepared, notes, unreadable, batch_size=batch_size, seed=seed)
+    kept = pool.table.rows
+    parts, said = _parts(pool, None if given is None else given[kept], shares, seed)
+    return divide(pool, parts, notes=said)
+
+
+def _two_classes(
+    records: Records, *, positive: object, classes: Sequence[Any] | None
+) -> tuple[Records, tuple[str, str]]:
+    counts = Counter(records.labels)
+    if classes is None:
+        ordered = {name: counts[name] for name in sorted(counts)}
+        return records, choose_classes(
+            ordered, positive=positive, kind=records.label_kind, origin=records.origin
+        )
+    if not isinstance(classes, (tuple, list)) or len(classes) != 2 or positive is not None:
+        rule = "must be (negative, positive), and then positive is not given"
+        raise ArgumentError(explain("classes", rule, classes))
+    names = (label_text(classes[0]), label_text(classes[1]))
+    for name in names:
+        if name not in counts:
+            listed = ", ".join(f"{known!r} ({count})" for known, count in sorted(counts.items()))
+            raise LabelError(explain("classes", f"each must be a label of {records.origin}, {listed}", name))
+    keep = [index for index, name in enumerate(records.labels) if name in names]
+    dropped = len(records.labels) - len(keep)
+    note = f"{dropped} images of other labels than {names[0]!r} and {names[1]!r} left out."
+    return _selected(records, keep, (note,) if dropped else ()), names
+
+
+def _selected(records: Records, keep: Sequence[int], notes: tuple[str, ...]) -> Records:
+    def pick(values: Sequence[str]) -> list[str]:
+        return [values[index] for index in keep]
+
+    return replace(
+        records,
+        sample_ids=pick(records.sample_ids),
+        labels=pick(records.labels),
+        pixels=_Chosen(records.pixels, keep),
+        patients=None if records.patients is None else pick(records.patients),
+        parts=None if records.parts is None else pick(records.parts),
+        columns={name: pick(values) for name, values in records.columns.items()},
+        notes=records.notes + notes,
+    )
+
+
+class _Chosen:
+    """Some images of another source."""
+
+    def __init__(self, pixels: Any, keep: Sequence[int]) -> None:
+        self._pixels, self._keep = pixels, keep
+
+    def __len__(self) -> int:
+        return len(self._keep)
+
+    @property
+    def native_size(self) -> ImageSize | None:
+        size: ImageSize | None = self._pixels.native_size
+        return size
+
+    def digest(self, index: int) -> str:
+        return str(self._pixels.digest(self._keep[index]))
+
+    def decode(self, index: int, options: ReadOptions, minimum_size: ImageSize | None) -> Any:
+        return self._pixels.decode(self._keep[index], options, minimum_size)
+
+
+def _size(image_size: int | ImageSize | None, records: Records) -> ImageSize:
+    if image_size is not None:
+        return check_image_size("image_size", image_size)
+    return records.pixels.native_size or _FILE_SIZE
+
+
+def _quarantine(records: Records, prepared: Prepared, limit: float) -> tuple[Unreadable, ...]:
+    n, failures = len(records.labels), prepared.failures
+    if len(failures) > limit * n:
+        listed = "\n".join(f"  {failures[index]}" for index in sorted(failures)[:5])
+        raise DataError(
+            f"{records.origin}: at most {limit:.1%} of the images may be unreadable (max_unreadable); {len(failures)} "
+            f"of {n} are. The first:\n{listed}\nRepair or remove them, or pass a larger max_unreadable."
+        )
+    return tuple(
+        Unreadable(sample_id=records.sample_ids[index], label=records.labels[index], reason=failures[index])
+        for index in sorted(failures)
+    )
+
+
+def _pool(
+    records: Records,
+    names: tuple[str, str],
+    prepared: Prepared,
+    notes: Sequence[str],
+    unreadable: tuple[Unreadable, ...],
+    *,
+    batch_size: int,
+    seed: int,
+) -> Pool:
+    kept = np.array(
+        [index for index in range(len(records.labels)) if index not in prepared.failures], dtype=np.int64
+    )
+
+    def column(values: Sequence[str]) -> StrVector:
+        return np.asarray(values, dtype=np.str_)[kept]
+
+    facts = [prepared.facts[index] for index in kept.tolist()]
+    known = [fact for fact in facts if fact is not None]
+    table = PartTable(
+        part="",
+        labels=(column(records.labels) == names[1]).astype(np.int8),
+        sample_ids=column(records.sample_ids),
+        rows=kept,
+        classes=names,
+        patient_ids=None if records.patients is None else column(records.patients),
+        subgroups={name: column(values) for name, values in records.columns.items()},
+        facts={
+            "format": np.array([fact.format for fact in known], dtype=np.str_),
+            "mode": np.array([fact.mode for fact in known], dtype=np.str_),
+            "bit_depth": np.array([fact.bit_depth for fact in known], dtype=np.int64),
+            "height": np.array([fact.height for fact in known], dtype=np.int64),
+            "width": np.array([fact.width for fact in known], dtype=np.int64),
+        },
+    )
+    digests = column(prepared.digests)
+    copies = repeated_contents(digests)
+    more = (f"{copies} images have the content of another one.",) if copies else ()
+    return Pool(
+        table=table,
+        store=prepared.store,
+        groups=groups_of(table.patient_ids, digests.tolist()),
+        digests=digests,
+        preprocessing=prepared.preprocessing,
+        batch_size=batch_size,
+        seed=seed,
+        origin=records.origin,
+        unreadable=unreadable,
+        notes=(*notes, *more),
+    )
+
+
+def _parts(
+    pool: Pool, given: StrVector | None, shares: tuple[float, float, float], seed: int
+) -> tuple[StrVector, tuple[str, ...]]:
+    """Return the part of each image, and what is to be said about it."""
+    cases = Cases(labels=pool.table.labels, groups=pool.groups)
+    if given is None:
+        parts = next(HoldOut(shares).assign(cases, seed=seed)).parts
+        return parts, (_division(parts, shares, pool),)
+    wanted = tuple(
+        share if name == "train" or not (given == name).any() else 0.0
+        for name, share in zip(PARTS, shares, strict=True)
+    )
+    missing = [name for name, share in zip(PARTS, wanted, strict=True) if share > 0 and name != "train"]
+    if not missing:
+        return given, ("The parts are those that the source gives.",)
+    source = given == "train"
+    total = sum(wanted)
+    rescaled = (wanted[0] / total, wanted[1] / total, wanted[2] / total)
+    parts = given.astype("<U10")
+    parts[source] = next(HoldOut(rescaled).assign(cases.select(source), seed=seed)).parts
+    unit = "image" if pool.table.patient_ids is None else "patient"
+    return parts, (f"The source gives no {' and no '.join(missing)} part: taken from training, by {unit}.",)
+
+
+def _division(parts: StrVector, shares: tuple[float, float, float], pool: Pool) -> str:
+    unit = "image" if pool.table.patient_ids is None else "patient"
+    sizes = [float((parts == name).mean()) for name in PARTS]
+    wanted = " / ".join(f"{share:.1%}" for share in shares)
+    reached = " / ".join(f"{size:.1%}" for size in sizes)
+    return f"Divided by {unit}, both classes alike: wanted {wanted}, reached {reached}."
+
+
+def _warn_and_note(notes: list[str], text: str) -> None:
+    if text:
+        notes.append(text)
+        warnings.warn(text, MedimgCnnWarning, stacklevel=3)

@@ -1,0 +1,115 @@
+"""Which of two labels is the positive class: named by the user, or unmistakable, and never a guess."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+
+from medimg_cnn._validation import explain
+from medimg_cnn.data._records import LabelKind
+from medimg_cnn.errors import ArgumentError, LabelError
+
+__all__ = ["choose_classes", "label_text", "says_absence"]
+
+_ABSENCE = frozenset(
+    {
+        "absence", "absent", "benign", "control", "controls", "disease free", "false", "healthy",
+        "neg", "negative", "negatives", "no", "none", "nonmalignant", "normal", "normals", "unaffected",
+        "uninfected", "unremarkable",
+    }
+)  # fmt: skip
+_DENIALS = frozenset({"no", "non", "not", "without"})
+
+
+def says_absence(label: str) -> bool:
+    """Return whether a label is a known word for not having the condition.
+
+    Example:
+        >>> [says_absence(name) for name in ("NORMAL", "no_lesion", "non-COVID", "Pneumonia", "0")]
+        [True, True, True, False, False]
+    """
+    words = re.sub(r"[\s_\-]+", " ", label).strip().casefold()
+    return words in _ABSENCE or words.split(" ", maxsplit=1)[0] in _DENIALS
+
+
+def label_text(value: object) -> str:
+    """Return a label as the text under which labels are compared: True is "True", 1 and "1" are "1"."""
+    item = value.item() if hasattr(value, "item") and not isinstance(value, (str, bytes)) else value
+    if isinstance(item, float) and item.is_integer():
+        item = int(item)
+    return str(item).strip()
+
+
+def choose_classes(
+    counts: Mapping[str, int],
+    *,
+    positive: object = None,
+    kind: LabelKind = "text",
+    origin: str = "the source",
+) -> tuple[str, str]:
+    """Return (negative, positive) for the labels found.
+
+    Args:
+        counts: label -> number of images with it.
+        positive: the user's word for the positive class, or None.
+        kind: "boolean" where the labels are true booleans.
+        origin: the source in words, for messages.
+
+    Raises:
+        LabelError: there are not exactly two labels, or which of them is positive is not known.
+        ArgumentError: ``positive`` is not one of the labels.
+
+    Example:
+        >>> choose_classes({"pneumonia": 30, "normal": 20})
+        ('normal', 'pneumonia')
+        >>> choose_classes({"0": 30, "1": 20}, positive=0)
+        ('1', '0')
+    """
+    listed = _listed(counts)
+    if len(counts) > 2:
+        raise LabelError(
+            f"{origin}: a two-class dataset is needed; found {len(counts)} labels: {listed}. "
+            "Pass classes=(negative, positive) to keep the images of two of them, "
+            "or write a column with two labels and name it with label=."
+        )
+    if len(counts) < 2:
+        raise LabelError(
+            f"{origin}: a two-class dataset is needed; found "
+            f"{'only the label ' + listed if counts else 'no labelled image'}. "
+            "Check that the source points at both classes."
+        )
+    first, second = counts
+    if positive is not None:
+        chosen = _match(positive, tuple(counts), listed)
+        return (second, chosen) if chosen == first else (first, chosen)
+    if kind == "boolean":
+        return ("False", "True")
+    absent = (says_absence(first), says_absence(second))
+    if absent == (True, False):
+        return first, second
+    if absent == (False, True):
+        return second, first
+    raise LabelError(
+        f"{origin}: which label is positive is not known; the labels are {listed}. "
+        f"Name the class that has the condition, for example positive={second!r}."
+    )
+
+
+def _match(positive: object, labels: tuple[str, ...], listed: str) -> str:
+    wanted = label_text(positive)
+    if wanted in labels:
+        return wanted
+    folded = [label for label in labels if label.casefold() == wanted.casefold()]
+    if len(folded) == 1:
+        return folded[0]
+    close = get_close_matches(wanted.casefold(), [label.casefold() for label in labels], n=1)
+    meant = [label for label in labels if close and label.casefold() == close[0]]
+    step = f"Did you mean {meant[0]!r}? " if meant else ""
+    raise ArgumentError(explain("positive", f"must be one of the labels, {listed}", positive, step.strip()))
+
+
+def _listed(counts: Mapping[str, int], limit: int = 12) -> str:
+    items = [f"{label!r} ({count} image{'' if count == 1 else 's'})" for label, count in counts.items()]
+    more = f" and {len(items) - limit} more" if len(items) > limit else ""
+    return ", ".join(items[:limit]) + more

@@ -1,0 +1,256 @@
+"""The first pass: every image is hashed and decoded once, by a few threads, into shards."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medimg_cnn._types import ImageSize
+from medimg_cnn.data._cache import ShardFolder, default_cache_folder, shard_key
+from medimg_cnn.data._preprocessing import Preprocessing
+from medimg_cnn.data._progress import progress_of
+from medimg_cnn.data._records import PixelSource
+from medimg_cnn.data._store import ImageFacts, PixelStore, Shard, quantise
+from medimg_cnn.data.readers import ReadOptions
+from medimg_cnn.errors import ImageReadError, MissingDependencyError
+
+__all__ = ["PixelOptions", "Prepared", "prepare"]
+
+_SHARD_BYTES = 32 * 2**20
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PixelOptions:
+    """How images become pixels of one size, and where these are kept.
+
+    Attributes:
+        image_size: (height, width) of the result.
+        channels: 1, 3, or None: 1 where all images are grey, else 3.
+        fit: how an image is made to fit; see ``Preprocessing``.
+        read: see ``ReadOptions``.
+        cache: folder to keep decoded images in for the next time; None for none unless memory is short.
+        memory_budget: bytes of decoded images held in memory.
+        workers: number of threads; None for the number of processors, at most 16.
+        progress: see ``progress_of``.
+    """
+
+    image_size: ImageSize
+    channels: Literal[1, 3] | None = None
+    fit: Literal["stretch", "pad", "crop"] = "stretch"
+    read: ReadOptions = field(default_factory=ReadOptions)
+    cache: str | None = None
+    memory_budget: int = 2 * 2**30
+    workers: int | None = None
+    progress: bool | None = None
+
+    def preprocessing(self, channels: Literal[1, 3]) -> Preprocessing:
+        """Return the preprocessing to a number of channels."""
+        return Preprocessing(image_size=self.image_size, channels=channels, fit=self.fit, read=self.read)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What the first pass gives for n images.
+
+    Attributes:
+        store: the decoded images; a row of an unreadable one is not to be read.
+        digests: the content hash of each image, "" where it is unreadable.
+        facts: of each image as it was stored, None where it is unreadable.
+        failures: position -> reason, for the unreadable.
+        preprocessing: with the number of channels that was found.
+    """
+
+    store: PixelStore
+    digests: Sequence[str]
+    facts: Sequence[ImageFacts | None]
+    failures: Mapping[int, str]
+    preprocessing: Preprocessing
+
+
+def prepare(pixels: PixelSource, options: PixelOptions) -> Prepared:
+    """Hash and decode every image; take from the cache what is there already."""
+    failures: dict[int, str] = {}
+    with ThreadPoolExecutor(_workers(options.workers), thread_name_prefix="medimg_cnn-decode") as pool:
+        digests = _digests(pixels, pool, failures, options.progress)
+        first_of = {digest: index for index, digest in reversed(list(enumerate(digests))) if digest}
+        shards, places, facts = _Shards(pixels, options, pool, failures).build(first_of)
+    for digest, index in first_of.items():
+        if index in failures:
+            failures |= {copy: failures[index] for copy, other in enumerate(digests) if other == digest}
+    known = [facts.get(digest) for digest in digests]
+    colour = any(item.colour for item in known if item is not None)
+    channels: Literal[1, 3] = options.channels or (3 if colour or options.read.channels_by_window == 3 else 1)
+    where = np.array([places.get(digest, (-1, -1)) for digest in digests], dtype=np.int64).reshape(-1, 2)
+    store = PixelStore(shards, where, (*options.image_size, channels), memory_budget=options.memory_budget)
+    return Prepared(
+        store=store,
+        digests=digests,
+        facts=known,
+        failures=failures,
+        preprocessing=options.preprocessing(channels),
+    )
+
+
+def _digests(
+    pixels: PixelSource, pool: ThreadPoolExecutor, failures: dict[int, str], show: bool | None
+) -> list[str]:
+    def digest(index: int) -> str | ImageReadError:
+        try:
+            return pixels.digest(index)
+        except ImageReadError as error:
+            return error
+
+    found = []
+    with progress_of("Hashing images", len(pixels), show=show) as advance:
+        for index, result in enumerate(_bounded_map(pool, digest, range(len(pixels)))):
+            if isinstance(result, ImageReadError):
+                failures[index] = str(result)
+            found.append("" if isinstance(result, ImageReadError) else result)
+            advance()
+    return found
+
+
+class _Shards:
+    """Builds the shards of a set of images, by content."""
+
+    def __init__(
+        self, pixels: PixelSource, options: PixelOptions, pool: ThreadPoolExecutor, failures: dict[int, str]
+    ) -> None:
+        self._pixels, self._options, self._pool, self._failures = pixels, options, pool, failures
+        # Grey images are decoded and kept as one channel also where three are asked for: the pixels are the same.
+        self._grey = Preprocessing(image_size=options.image_size, channels=1, fit=options.fit)
+        self._colour = Preprocessing(image_size=options.image_size, channels=3, fit=options.fit)
+        self._key = options.preprocessing(options.channels or 3).sha256()
+        self._folder = ShardFolder(default_cache_folder() if options.cache is None else Path(options.cache))
+        self._held = 0
+        self.shards: list[Shard] = []
+        self.places: dict[str, tuple[int, int]] = {}
+        self.facts: dict[str, ImageFacts] = {}
+
+    def build(
+        self, first_of: Mapping[str, int]
+    ) -> tuple[list[Shard], dict[str, tuple[int, int]], dict[str, ImageFacts]]:
+        with progress_of("Decoding images", len(first_of), show=self._options.progress) as advance:
+            waiting: list[tuple[list[str], str]] = []
+            for digests in _buckets(sorted(first_of), self._options.image_size):
+                key = shard_key(digests, self._key)
+                stored = None if self._options.cache is None else self._folder.load(key)
+                if stored is None:
+                    waiting.append((digests, key))
+                else:
+                    self._add(digests, *stored)
+                    advance(len(digests))
+            jobs = [first_of[digest] for digests, _ in waiting for digest in digests]
+            results = _bounded_map(self._pool, self._decode, jobs)
+            for digests, key in waiting:
+                self._fill(digests, key, first_of, results, advance)
+        return self.shards, self.places, self.facts
+
+    def _fill(
+        self,
+        digests: Sequence[str],
+        key: str,
+        first_of: Mapping[str, int],
+        results: Iterator[tuple[NDArray[Any], ImageFacts] | str],
+        advance: Callable[[int], None],
+    ) -> None:
+        images, facts, kept = [], [], []
+        for digest in digests:
+            result = next(results)
+            advance(1)
+            if isinstance(result, str):
+                self._failures[first_of[digest]] = result
+                continue
+            images.append(result[0])
+            facts.append(result[1])
+            kept.append(digest)
+        if not images:
+            return
+        pixels = _stack(images)
+        if self._options.cache is not None or self._held + pixels.nbytes > self._options.memory_budget:
+            # With an unreadable image the name is that of the images that are there, so it is tried again.
+            shard = self._folder.save(
+                key if len(kept) == len(digests) else shard_key(kept, self._key), pixels, facts
+            )
+        else:
+            shard = Shard(pixels, pixels.nbytes)
+        self._add(kept, shard, facts)
+
+    def _add(self, digests: Sequence[str], shard: Shard, facts: Sequence[ImageFacts]) -> None:
+        if self._held + shard.nbytes <= self._options.memory_budget:
+            self._held += shard.nbytes
+            if not isinstance(shard.pixels, np.ndarray):
+                shard = Shard(np.load(shard.pixels, allow_pickle=False), shard.nbytes)
+        number = len(self.shards)
+        self.shards.append(shard)
+        for row, (digest, fact) in enumerate(zip(digests, facts, strict=True)):
+            self.places[digest] = (number, row)
+            self.facts[digest] = fact
+
+    def _decode(self, index: int) -> tuple[NDArray[Any], ImageFacts] | str:
+        try:
+            image = self._pixels.decode(index, self._options.read, self._options.image_size)
+        except (ImageReadError, MissingDependencyError) as error:
+            return str(error)
+        height, width, channels = image.pixels.shape
+        grey = channels == 1 or self._options.channels == 1
+        values = quantise((self._grey if grey else self._colour).apply(image.pixels), image.bit_depth)
+        facts = ImageFacts(
+            format=image.format,
+            mode=image.mode,
+            bit_depth=image.bit_depth,
+            height=height,
+            width=width,
+            colour=values.shape[2] == 3,
+        )
+        return values, facts
+
+
+def _buckets(digests: Sequence[str], size: ImageSize) -> list[list[str]]:
+    """Group sorted digests by their first bits, so that one more image changes one group."""
+    if not digests:
+        return []
+    wanted = max(1, _SHARD_BYTES // (size[0] * size[1] * 2))
+    bits = max(0, (len(digests) // wanted).bit_length())
+    groups: dict[int, list[str]] = {}
+    for digest in digests:
+        groups.setdefault(int(digest[:8], 16) >> (32 - bits), []).append(digest)
+    return list(groups.values())
+
+
+def _stack(images: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Stack images; 8 bits become 16 by 257, and one channel three, where another image needs it. Both are exact."""
+    wide = any(image.dtype == np.uint16 for image in images)
+    channels = max(image.shape[2] for image in images)
+    shape = (len(images), *images[0].shape[:2], channels)
+    out = np.empty(shape, dtype=np.uint16 if wide else np.uint8)
+    for row, image in enumerate(images):
+        factor = 257 if wide and image.dtype == np.uint8 else 1
+        np.multiply(image, factor, out=out[row], dtype=out.dtype, casting="unsafe")
+    return out
+
+
+def _bounded_map(pool: ThreadPoolExecutor, function: Callable[[_T], _R], items: Iterable[_T]) -> Iterator[_R]:
+    """Apply a function by threads, in order, with a bounded number of results waiting."""
+    limit = 8 * pool._max_workers  # noqa: SLF001 - there is no public name for it
+    waiting: deque[Future[_R]] = deque()
+    for item in items:
+        waiting.append(pool.submit(function, item))
+        if len(waiting) >= limit:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _workers(workers: int | None) -> int:
+    return workers or min(os.cpu_count() or 1, 16)

@@ -1,0 +1,96 @@
+"""A table (CSV, TSV or Parquet) with a row for each image: its path, its label and more."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from medimg_cnn._validation import explain
+from medimg_cnn.data._positive import label_text
+from medimg_cnn.data._records import LabelKind, Records, SourceOptions
+from medimg_cnn.data.sources._files import FilePixels
+from medimg_cnn.data.sources._parts import canonical_parts
+from medimg_cnn.data.sources._patients import patients_from_paths
+from medimg_cnn.data.sources._tables import TextTable, read_table
+from medimg_cnn.errors import DataError
+
+__all__ = ["label_column", "read_manifest", "split_column"]
+
+
+def read_manifest(path: Path, options: SourceOptions) -> Records:
+    """Read a manifest.
+
+    Raises:
+        DataError: a path occurs twice or leaves the root, or a label or patient id is missing.
+        ArgumentError: a named column is not there; the message lists the columns.
+    """
+    table = read_table(path)
+    root = Path(options.root) if options.root is not None else path.parent
+    name = table.path_column(options.path)
+    cells = table.complete_column(name, argument="path", next_step="Remove these rows.")
+    paths = _relative(cells, root, table)
+    labels, kind = label_column(table, options.label)
+    patients = options.patients
+    return Records(
+        sample_ids=paths,
+        labels=labels,
+        pixels=FilePixels(root, paths),
+        patients=table.complete_column(
+            patients, argument="patients", next_step="Give each patient an id, or leave these rows out."
+        )
+        if isinstance(patients, str)
+        else patients_from_paths(patients, paths),
+        parts=split_column(table, options.split),
+        columns={item: table.column(item, argument="subgroups") for item in options.subgroup_names},
+        label_kind=kind,
+        origin=str(path),
+    )
+
+
+def label_column(table: TextTable, name: str) -> tuple[list[str], LabelKind]:
+    """Return the labels, and whether they are true booleans."""
+    cells = table.complete_column(name, argument="label", next_step="Label these images, or leave them out.")
+    labels = [_number(cell) for cell in cells]
+    folded = {label.casefold() for label in labels}
+    if folded == {"true", "false"}:
+        return [label.capitalize() for label in labels], "boolean"
+    return labels, "text"
+
+
+def split_column(table: TextTable, name: str | None) -> list[str] | None:
+    """Return the part of each row; None where the default column is not there or None was asked for."""
+    if name is None or (name == "split" and name not in table):
+        return None
+    cells = table.complete_column(
+        name, argument="split", next_step="Give every row a part, or pass split=None to split anew."
+    )
+    return canonical_parts(cells, where=f"{table.name}, column {name!r}")
+
+
+def _number(cell: str) -> str:
+    """Return 1.0 as 1, so that a column written by a program with floats has the labels it means."""
+    try:
+        return label_text(float(cell)) if cell.endswith(".0") else cell
+    except ValueError:
+        return cell
+
+
+def _relative(cells: Sequence[str], root: Path, table: TextTable) -> list[str]:
+    base = os.path.abspath(root)  # noqa: PTH100 - 100,000 path objects are slow; links are not to be resolved
+    paths = []
+    for row, cell in enumerate(cells):
+        full = os.path.normpath(os.path.join(base, cell.replace("\\", "/")))  # noqa: PTH118 - as above
+        if os.path.commonpath([full, base]) != base:
+            raise DataError(
+                f"{table.name}, data row {row + 1}: a path must stay inside {root}; got {cell!r}. "
+                "If the images lie elsewhere, pass the folder that holds them all as root=."
+            )
+        paths.append(os.path.relpath(full, base).replace(os.sep, "/"))
+    repeated = [item for item, count in Counter(paths).items() if count > 1]
+    if repeated:
+        rule = "each image must occur in one row"
+        step = f"{len(repeated)} occur in more. Remove the repeated rows; the labels must agree."
+        raise DataError(explain(table.name, rule, repeated[0], step))
+    return paths

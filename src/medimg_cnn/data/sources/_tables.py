@@ -1,0 +1,159 @@
+"""Tables in files: CSV, TSV and Parquet, read as texts, with column names that are checked."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from medimg_cnn._validation import import_optional, suggest
+from medimg_cnn.errors import ArgumentError, DataError
+
+__all__ = ["PATH_NAMES", "TABLE_SUFFIXES", "TextTable", "is_missing", "read_table"]
+
+TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
+PATH_NAMES = ("path", "file", "filename", "file_name", "filepath", "file_path", "image", "image_path")
+"""Names of a path column that are taken where the user named none and just one of them is there."""
+
+_MISSING = frozenset({"", "na", "n/a", "nan", "none", "null", "<na>"})
+
+
+@dataclass(frozen=True, slots=True)
+class TextTable:
+    """A table of texts: column name -> values, all of one length."""
+
+    name: str
+    columns: Mapping[str, Sequence[str]]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values()), ()))
+
+    def __contains__(self, column: object) -> bool:
+        return column in self.columns
+
+    def column(self, name: str, *, argument: str) -> Sequence[str]:
+        """Return a column.
+
+        Raises:
+            ArgumentError: there is none of that name; the message lists the columns.
+        """
+        if name not in self.columns:
+            raise ArgumentError(
+                f"{argument}: {self.name} has no column {name!r}. {suggest(name, list(self.columns))}"
+            )
+        return self.columns[name]
+
+    def complete_column(self, name: str, *, argument: str, next_step: str) -> Sequence[str]:
+        """Return a column in which every row has a value.
+
+        Raises:
+            DataError: a row has none.
+        """
+        values = self.column(name, argument=argument)
+        empty = [row for row, value in enumerate(values) if is_missing(value)]
+        if empty:
+            raise DataError(
+                f"{self.name}: every row must have a value in the column {name!r}; {len(empty)} of {len(values)} "
+                f"have none (the first is data row {empty[0] + 1}). {next_step}"
+            )
+        return values
+
+    def path_column(self, name: str) -> str:
+        """Return the name of the column of paths: ``name``, or a usual one where the default was left.
+
+        Raises:
+            ArgumentError: neither is there; the message lists the columns.
+        """
+        if name not in self.columns and name == PATH_NAMES[0]:
+            usual = [column for column in self.columns if column.casefold() in PATH_NAMES]
+            if len(usual) == 1:
+                return usual[0]
+        self.column(name, argument="path")
+        return name
+
+
+def is_missing(value: str) -> bool:
+    """Return whether a cell stands for no value."""
+    return value.strip().casefold() in _MISSING
+
+
+def read_table(path: Path) -> TextTable:
+    """Read a table; every cell as text, stripped.
+
+    Raises:
+        DataError: the file cannot be read as a table.
+        MissingDependencyError: a Parquet file, and pyarrow is not installed.
+    """
+    return _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path)
+
+
+def _read_csv(path: Path) -> TextTable:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            header_line = stream.readline()
+            stream.seek(0)
+            rows = csv.reader(stream, delimiter=_delimiter(header_line, path), strict=True)
+            header = [name.strip() for name in next(rows, [])]
+            _check_header(header, path)
+            columns: list[list[str]] = [[] for _ in header]
+            for row in rows:
+                if not row:
+                    continue
+                if len(row) != len(header):
+                    raise DataError(
+                        f"{path}, line {rows.line_num}: a row must have the {len(header)} cells of the header; "
+                        f"got {len(row)}. Quote cells that hold the separator."
+                    )
+                for column, cell in zip(columns, row, strict=True):
+                    column.append(cell.strip())
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(
+            f"{path}: must be a CSV table in UTF-8; {error}. Save it again as UTF-8 CSV."
+        ) from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}).") from error
+    return _checked(path, dict(zip(header, columns, strict=True)))
+
+
+def _read_parquet(path: Path) -> TextTable:
+    import_optional("pyarrow", extra="parquet", why=f"Reading the table {path}")
+    import pandas as pd
+
+    try:
+        frame = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read as a Parquet table ({type(error).__name__}).") from error
+    return _checked(path, {str(name): _texts(frame[name].tolist()) for name in frame.columns})
+
+
+def _texts(values: Sequence[object]) -> list[str]:
+    texts = []
+    for value in values:
+        missing = value is None or value != value  # noqa: PLR0124 - NaN and NaT differ from themselves
+        if not missing and isinstance(value, float) and value.is_integer():
+            value = int(value)  # noqa: PLW2901 - a whole number in a column with gaps
+        texts.append("" if missing else str(value).strip())
+    return texts
+
+
+def _checked(path: Path, columns: Mapping[str, Sequence[str]]) -> TextTable:
+    table = TextTable(path.name, columns)
+    if not columns or len(table) == 0:
+        raise DataError(f"{path}: the table must have a header and at least one row; it has none.")
+    return table
+
+
+def _delimiter(header: str, path: Path) -> str:
+    if path.suffix.lower() == ".tsv":
+        return "\t"
+    return max((",", ";", "\t"), key=header.count)
+
+
+def _check_header(header: Collection[str], path: Path) -> None:
+    names = list(header)
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise DataError(
+            f"{path}: each column must have its own name; {', '.join(map(repr, repeated))} occurs more than once."
+        )
