@@ -1,0 +1,134 @@
+"""Proportions of images that come several to a patient: the ratio estimator."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from medimg_cnn._types import BoolVector, IntVector
+from medimg_cnn._validation import check_choice
+from medimg_cnn.evaluation._estimate import Estimate, bounded, undefined
+from medimg_cnn.evaluation._inputs import as_labels, as_patients, check_level, same_length
+from medimg_cnn.evaluation._proportions import wilson_limits, z_quantile
+
+__all__ = ["FEW_PATIENTS", "ClusteredMethod", "clustered_proportion", "few_patients", "t_quantile"]
+
+ClusteredMethod: TypeAlias = Literal["wilson", "wald"]
+FEW_PATIENTS = 20
+"""Below this number of patients an interval that rests on the spread between patients is flagged."""
+
+
+def t_quantile(level: float, freedom: int) -> float:
+    """Return the two-sided quantile of Student's t."""
+    return float(special.stdtrit(freedom, (1.0 + level) / 2.0))
+
+
+def few_patients(patients: int) -> str:
+    """Return the caution for an interval that rests on few patients, or an empty text."""
+    if patients >= FEW_PATIENTS:
+        return ""
+    return f"only {patients} patients: the interval is unreliable with fewer than {FEW_PATIENTS}"
+
+
+def clustered_proportion(
+    success: ArrayLike,
+    clusters: ArrayLike,
+    *,
+    level: float = 0.95,
+    method: ClusteredMethod = "wilson",
+    why_undefined: str = "no trials",
+) -> Estimate:
+    """Return a proportion of images whose interval allows for several images of a patient.
+
+    p = sum x_i / sum m_i over patients i with x_i successes in m_i images; its variance is
+    I / (I - 1) * sum (x_i - p m_i)^2 / (sum m_i)^2 (ratio estimator; J. N. K. Rao and A. J. Scott 1992,
+    doi:10.2307/2532311).
+
+    Args:
+        success: (m,) 0/1 or booleans, one per image.
+        clusters: (m,) patient of each image, texts or whole numbers.
+        level: confidence level.
+        method: "wilson": Wilson's interval with the effective number of images p (1 - p) / variance (at
+            most the true number) and Student's t with I - 1 degrees of freedom; with no variation between
+            images (p of 0 or 1) the number of patients is the effective number. "wald": p +- 1.96 SE.
+        why_undefined: the reason given when ``success`` is empty.
+
+    Returns:
+        An Estimate in [0, 1]; ``n`` counts images. With one image per patient it is plain Wilson. Below 20
+        patients ``reason`` warns; with one patient there is no interval.
+
+    Raises:
+        ArgumentError: lengths differ, a value is neither 0 nor 1, a patient is missing.
+
+    Example:
+        >>> patients = ["a", "a", "b", "b", "c", "c"]
+        >>> estimate = clustered_proportion([1, 1, 0, 0, 1, 0], patients)
+        >>> round(estimate.value, 3), estimate.reason
+        (0.5, 'only 3 patients: the interval is unreliable with fewer than 20')
+    """
+    check_choice("method", method, ("wilson", "wald"))
+    if np.size(success) == 0:
+        return undefined(why_undefined, method=_label(method), n=0, level=check_level(level))
+    hit = as_labels("success", success)
+    codes = as_patients(clusters)
+    same_length(success=hit, clusters=codes)
+    return clustered_share(hit, codes, level=check_level(level), method=method)
+
+
+def clustered_share(
+    hit: BoolVector,
+    codes: IntVector,
+    *,
+    level: float,
+    method: ClusteredMethod = "wilson",
+    why_undefined: str = "no trials",
+) -> Estimate:
+    """Return ``clustered_proportion`` of checked vectors."""
+    label = _label(method)
+    trials = int(hit.size)
+    if trials == 0:
+        return undefined(why_undefined, method=label, n=0, level=level)
+    sizes = np.bincount(codes)
+    present = sizes > 0
+    images = sizes[present].astype(np.float64)
+    successes = np.bincount(codes, weights=hit)[present]
+    patients = int(images.size)
+    share = float(successes.sum()) / trials
+    if patients == 1:
+        return Estimate(
+            value=share,
+            method=label,
+            n=trials,
+            level=level,
+            reason="all images are of one patient: there is no spread between patients to judge by",
+        )
+    spread = float(np.sum((successes - share * images) ** 2))
+    variance = patients / (patients - 1) * spread / trials**2
+    error = math.sqrt(variance)
+    if method == "wald":
+        half = z_quantile(level) * error
+        limits = (share - half, share + half)
+    elif patients == trials:
+        limits = wilson_limits(successes.sum(), trials, level)
+    else:
+        effective = min(trials, share * (1.0 - share) / variance) if variance > 0.0 else patients
+        limits = wilson_limits(share * effective, effective, level, quantile=t_quantile(level, patients - 1))
+    return bounded(
+        share,
+        limits,
+        low=0.0,
+        high=1.0,
+        method=label,
+        n=trials,
+        level=level,
+        reason=few_patients(patients),
+        standard_error=error,
+    )
+
+
+def _label(method: ClusteredMethod) -> str:
+    return f"ratio estimator by patient, {'Wilson' if method == 'wilson' else 'Wald'}"
