@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import MISSING, Field, dataclass, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, TypeVar
 
@@ -142,7 +142,8 @@ class Augmentation(ABC):
         Raises:
             ArgumentError: the key is not a JAX key, or the images have another shape or dtype.
         """
-        return _augment(self, check_key("key", key), check_images("images", images))
+        result: jax.Array = _augment(self, check_key("key", key), check_images("images", images))
+        return result
 
     def batch(self, key: jax.Array, images: jax.Array, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Draw once and apply to images and labels together; for chains that mix images.
@@ -159,7 +160,16 @@ class Augmentation(ABC):
             ArgumentError: a shape or dtype breaks its rule.
         """
         images = check_images("images", images)
-        return _augment_both(self, check_key("key", key), images, check_labels("labels", labels, images))
+        labels = check_labels("labels", labels, images)
+        mixed: tuple[jax.Array, jax.Array] = _augment_both(self, check_key("key", key), images, labels)
+        return mixed
+
+    def __str__(self) -> str:
+        shown = (f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if self._told(f))
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    def _told(self, field: Field[Any]) -> bool:
+        return bool(field.default is MISSING or getattr(self, field.name) != field.default)
 
     def __or__(self, other: object) -> Augmentation:
         from medimg_cnn.augmentations._compose import Compose
@@ -218,7 +228,10 @@ class Augmentation(ABC):
     @classmethod
     def from_fields(cls, options: dict[str, JsonValue]) -> Self:
         """Build from fields as JSON values; to be overridden where a field is more than a JSON value."""
-        return cls(**{key: tuple(v) if isinstance(v, list) else v for key, v in options.items()})
+        arguments: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in options.items()
+        }
+        return cls(**arguments)
 
     def as_layer(self, seed: int = 0, *, name: str | None = None) -> Any:
         """Return a ``keras.layers.Layer`` that augments while training and passes images on otherwise.
@@ -243,19 +256,25 @@ class Augmentation(ABC):
         """Check ``n`` and the shape; return both as plain integers."""
         return (check_integer("n", n, low=0), *check_shape("image_shape", image_shape))
 
+    def _draws(self, key: jax.Array, n: int, count: int) -> tuple[jax.Array, jax.Array]:
+        """Draw ``count`` evenly distributed numbers an image, and which images are changed.
+
+        One call of the generator for everything: each costs compile time in the training step.
+
+        Returns:
+            float32 (count, n), 0 inclusive to 1 exclusive; bool (n,).
+        """
+        bits = jax.random.bits(key, (count + 1, n), jnp.uint32)
+        even = (bits >> 8).astype(jnp.float32) * (2.0**-24)
+        return even[:count], even[count] < self.probability
+
     def _draw(
         self, key: jax.Array, n: int, width: float, *, neutral: float = 0.0, low: float | None = None
     ) -> jax.Array:
-        """Draw uniformly from [-width, width] (or [low, width]); ``neutral`` where an image is left out."""
-        value_key, choice_key = jax.random.split(key)
+        """Draw evenly from [-width, width] (or [low, width]); ``neutral`` where an image is left out."""
+        (even,), chosen = self._draws(key, n, 1)
         floor = -width if low is None else low
-        value = floor + (width - floor) * jax.random.uniform(value_key, (n,))
-        return jnp.where(self._chosen(choice_key, n), value, neutral)
-
-    def _chosen(self, key: jax.Array, n: int) -> jax.Array:
-        if self.probability >= 1.0:
-            return jnp.ones((n,), bool)
-        return jax.random.uniform(key, (n,)) < self.probability
+        return jnp.where(chosen, floor + (width - floor) * even, neutral)
 
 
 @partial(jax.jit, static_argnums=0)

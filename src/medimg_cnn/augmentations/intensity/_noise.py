@@ -9,10 +9,10 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
+from medimg_cnn.augmentations._arrays import per_image
 from medimg_cnn.augmentations._base import Augmentation, Params, register
 from medimg_cnn.augmentations._checks import check_images
 from medimg_cnn.augmentations.intensity._random_field import normal_field
-from medimg_cnn.augmentations.intensity._tone import per_image
 
 __all__ = ["Noise", "Speckle"]
 

@@ -39,7 +39,8 @@ def normal_field(seeds: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     bits = _mix(position * jnp.uint32(_STEP) + _mix(seeds).reshape(-1, *(1 for _ in shape)))
     ones = jax.lax.population_count(bits).astype(jnp.int32).astype(jnp.float32)
     low = ((bits * jnp.uint32(_STEP)) >> 16).astype(jnp.int32).astype(jnp.float32)
-    return (ones + low * (1 / 65_536) - (16.5 - 0.5 / 65_536)) * (1 / _DEVIATION)
+    field: jax.Array = (ones + low * (1 / 65_536) - (16.5 - 0.5 / 65_536)) * (1 / _DEVIATION)
+    return field
 
 
 def _mix(bits: jax.Array) -> jax.Array:

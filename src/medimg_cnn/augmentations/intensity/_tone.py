@@ -10,15 +10,11 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
+from medimg_cnn.augmentations._arrays import per_image
 from medimg_cnn.augmentations._base import Augmentation, Params, register
 from medimg_cnn.augmentations._checks import check_images
 
-__all__ = ["Brightness", "Contrast", "Gamma", "WindowJitter", "per_image"]
-
-
-def per_image(value: jax.Array) -> jax.Array:
-    """Shape one number an image, (n,), to broadcast with images."""
-    return value[:, None, None, None]
+__all__ = ["Brightness", "Contrast", "Gamma", "WindowJitter"]
 
 
 @register
@@ -184,9 +180,8 @@ class WindowJitter(Augmentation):
     def params(self, key: jax.Array, n: int, image_shape: tuple[int, int, int]) -> Params:
         """Draw ``centre`` and ``width`` (n,)."""
         n, *_ = self._rows(n, image_shape)
-        values, choice = jax.random.split(key)
-        drawn = jax.random.uniform(values, (2, n), minval=-1.0, maxval=1.0)
-        chosen = self._chosen(choice, n)
+        drawn, chosen = self._draws(key, n, 2)
+        drawn = 2 * drawn - 1
         return {
             "centre": jnp.where(chosen, drawn[0] * self.centre, 0.0),
             "width": jnp.exp(jnp.where(chosen, drawn[1] * math.log1p(self.width), 0.0)),

@@ -111,9 +111,8 @@ class Shift(AffineAugmentation):
         vertical, horizontal = (
             self.fraction if isinstance(self.fraction, tuple) else (self.fraction, self.fraction)
         )
-        values, choice = jax.random.split(key)
-        drawn = jax.random.uniform(values, (2, n), minval=-1.0, maxval=1.0)
-        chosen = self._chosen(choice, n)
+        drawn, chosen = self._draws(key, n, 2)
+        drawn = 2 * drawn - 1
         return {
             "down": jnp.where(chosen, drawn[0] * (vertical * height), 0.0),
             "right": jnp.where(chosen, drawn[1] * (horizontal * width), 0.0),
@@ -165,9 +164,8 @@ class Zoom(AffineAugmentation):
     def params(self, key: jax.Array, n: int, image_shape: tuple[int, int, int]) -> Params:
         """Draw ``vertical`` and ``horizontal`` (n,), factors."""
         n, *_ = self._rows(n, image_shape)
-        values, choice = jax.random.split(key)
-        drawn = jax.random.uniform(values, (2, n), minval=-1.0, maxval=1.0)
-        chosen = self._chosen(choice, n)
+        drawn, chosen = self._draws(key, n, 2)
+        drawn = 2 * drawn - 1
         size = drawn[0] * math.log1p(self.amount)
         shape = drawn[1] * (math.log1p(self.stretch) / 2)
         return {
@@ -218,9 +216,8 @@ class Shear(AffineAugmentation):
     def params(self, key: jax.Array, n: int, image_shape: tuple[int, int, int]) -> Params:
         """Draw ``along_x`` and ``along_y`` (n,), degrees."""
         n, *_ = self._rows(n, image_shape)
-        values, choice = jax.random.split(key)
-        drawn = jax.random.uniform(values, (2, n), minval=-self.degrees, maxval=self.degrees)
-        chosen = self._chosen(choice, n)
+        drawn, chosen = self._draws(key, n, 2)
+        drawn = self.degrees * (2 * drawn - 1)
         return {
             "along_x": jnp.where(chosen, drawn[0], 0.0),
             "along_y": jnp.where(chosen & self.vertical, drawn[1], 0.0),

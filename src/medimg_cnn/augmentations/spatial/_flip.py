@@ -68,8 +68,9 @@ class Flip(AffineAugmentation):
     def params(self, key: jax.Array, n: int, image_shape: tuple[int, int, int]) -> Params:
         """Draw ``horizontal`` and ``vertical`` (n,), bool."""
         n, *_ = self._rows(n, image_shape)
-        drawn = jax.random.uniform(key, (2, n)) < self.probability
-        return {"horizontal": drawn[0] & self.horizontal, "vertical": drawn[1] & self.vertical}
+        drawn, _ = self._draws(key, n, 2)
+        on = drawn < self.probability
+        return {"horizontal": on[0] & self.horizontal, "vertical": on[1] & self.vertical}
 
     def affine_map(self, params: Params, image_shape: tuple[int, int, int]) -> AffineMap:
         """Return the mirroring about the centre."""
@@ -125,13 +126,10 @@ class QuarterTurn(AffineAugmentation):
     def params(self, key: jax.Array, n: int, image_shape: tuple[int, int, int]) -> Params:
         """Draw ``turns`` (n,), int32."""
         n, height, width, _ = self._rows(n, image_shape)
-        values, choice = jax.random.split(key)
-        turns = (
-            jax.random.randint(values, (n,), 0, 4)
-            if height == width
-            else 2 * jax.random.randint(values, (n,), 0, 2)
-        )
-        return {"turns": jnp.where(self._chosen(choice, n), turns, 0)}
+        drawn, chosen = self._draws(key, n, 1)
+        turns = jnp.floor(drawn[0] * 4).astype(jnp.int32)
+        turns = turns if height == width else turns // 2 * 2
+        return {"turns": jnp.where(chosen, turns, 0)}
 
     def affine_map(self, params: Params, image_shape: tuple[int, int, int]) -> AffineMap:
         """Return the turn; its sines and cosines are exact."""

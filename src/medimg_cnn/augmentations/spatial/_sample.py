@@ -7,6 +7,8 @@ from typing import Literal, TypeAlias
 import jax
 import jax.numpy as jnp
 
+from medimg_cnn.augmentations._arrays import between
+
 __all__ = ["Border", "sample"]
 
 Border: TypeAlias = Literal["constant", "edge", "reflect"]
@@ -57,14 +59,9 @@ def sample(
     column, row = left.astype(jnp.int32), top.astype(jnp.int32)
     columns = jnp.clip(column, 0, width - 1), jnp.clip(column + 1, 0, width - 1)
     rows = jnp.clip(row, 0, height - 1), jnp.clip(row + 1, 0, height - 1)
-    upper = _between(read(rows[0], columns[0]), read(rows[0], columns[1]), right_weight)
-    lower = _between(read(rows[1], columns[0]), read(rows[1], columns[1]), right_weight)
-    return _between(upper, lower, bottom_weight).reshape((*x.shape, channels))
-
-
-def _between(a: jax.Array, b: jax.Array, weight: jax.Array) -> jax.Array:
-    # This form gives ``a`` exactly where the weight is 0.
-    return a + weight * (b - a)
+    upper = between(read(rows[0], columns[0]), read(rows[0], columns[1]), right_weight)
+    lower = between(read(rows[1], columns[0]), read(rows[1], columns[1]), right_weight)
+    return between(upper, lower, bottom_weight).reshape((*x.shape, channels))
 
 
 def _mirror(position: jax.Array, size: int) -> jax.Array:

@@ -45,6 +45,10 @@ class SpatialAugmentation(Augmentation):
         """Whether pixels may come from outside; a flip takes none, and so joins any neighbour."""
         return True
 
+    @abstractmethod
+    def moves(self, params: Params) -> jax.Array:
+        """Whether any image is moved by what was drawn; bool ()."""
+
     def apply(self, params: Params, images: jax.Array) -> jax.Array:
         """Move the pixels, float32 (n, height, width, channels), sampled bilinearly."""
         return resample([(self, params)], check_images("images", images))
@@ -61,6 +65,12 @@ class AffineAugmentation(SpatialAugmentation):
     @abstractmethod
     def affine_map(self, params: Params, image_shape: tuple[int, int, int]) -> AffineMap:
         """The map from output to input coordinates, in pixels from the centre, x right and y down."""
+
+    def moves(self, params: Params) -> jax.Array:
+        """Whether any map is not the identity."""
+        n = next(iter(params.values())).shape[0]
+        drawn, still = self.affine_map(params, (1, 1, 1)), AffineMap.identity(n)
+        return jnp.stack([part != rest for part, rest in zip(drawn, still, strict=True)]).any()
 
 
 Step = tuple[SpatialAugmentation, Params]
@@ -100,13 +110,26 @@ def resample(steps: Sequence[Step], images: jax.Array, *, nearest: bool = False)
     Returns:
         Images of the same shape and dtype.
     """
-    from medimg_cnn.augmentations.spatial._elastic import Elastic
     from medimg_cnn.augmentations.spatial._flip import Flip, flip
 
     if all(isinstance(step, Flip) for step, _ in steps):
         for _, params in steps:
             images = flip(params, images)
         return images
+
+    moved = jnp.zeros((), bool)
+    for step, params in steps:
+        moved |= step.moves(params)
+    # Besides skipping the work, the branch keeps XLA from computing the sample again in every later
+    # step that reads it, 20 times slower (docs/decisions/0050-one-resample.md).
+    result: jax.Array = jax.lax.cond(
+        moved, lambda still: _sampled(steps, still, nearest), lambda still: still, images
+    )
+    return result
+
+
+def _sampled(steps: Sequence[Step], images: jax.Array, nearest: bool) -> jax.Array:
+    from medimg_cnn.augmentations.spatial._elastic import Elastic
 
     n, height, width, channels = images.shape
     shape = (height, width, channels)

@@ -1,0 +1,95 @@
+"""A function of the user's own as a step of a chain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import NoReturn, Self
+
+import jax
+import jax.numpy as jnp
+
+from medimg_cnn._validation import explain
+from medimg_cnn.augmentations._arrays import per_image
+from medimg_cnn.augmentations._base import Augmentation, Params
+from medimg_cnn.augmentations._checks import check_images
+from medimg_cnn.errors import ArgumentError
+
+__all__ = ["PerImage"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerImage(Augmentation):
+    """Use a function of one image as an augmentation.
+
+    The function is mapped over the batch by ``jax.vmap``; it must be made of operations that JAX can
+    trace and keep the shape. Params: ``key`` (n, 2), uint32, and ``on`` (n,), bool. A function cannot be
+    written to JSON: for that, write a subclass of Augmentation and ``register`` it.
+
+    Attributes:
+        function: takes (key, image), image float32 (height, width, channels), 0 to 1, and returns the
+            image changed.
+        probability: the share of images that are changed, 0 to 1.
+
+    Raises:
+        ArgumentError: the function is not callable.
+
+    Example:
+        >>> import jax
+        >>> def dim(key, image):
+        ...     return image * jax.random.uniform(key, minval=0.5, maxval=1.0)
+        >>> PerImage(function=dim)(jax.random.key(0), jax.numpy.ones((2, 4, 4, 1))).shape
+        (2, 4, 4, 1)
+    """
+
+    function: Callable[[jax.Array, jax.Array], jax.Array]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not callable(self.function):
+            raise ArgumentError(explain("function", "must be a function of (key, image)", self.function))
+
+    def params(self, key: jax.Array, n: int, image_shape: tuple[int, int, int]) -> Params:
+        """Draw a ``key`` for each image, and whether it is ``on``."""
+        n, *_ = self._rows(n, image_shape)
+        key, keys = jax.random.split(key)
+        _, chosen = self._draws(key, n, 0)
+        return {"key": jax.random.bits(keys, (n, 2), jnp.uint32), "on": chosen}
+
+    def apply(self, params: Params, images: jax.Array) -> jax.Array:
+        """Call the function for each image.
+
+        Raises:
+            ArgumentError: the function changes the shape.
+        """
+        images = check_images("images", images)
+
+        def changed(bits: jax.Array, image: jax.Array) -> jax.Array:
+            return self.function(jax.random.wrap_key_data(bits, impl="threefry2x32"), image)
+
+        result = jax.vmap(changed)(params["key"], images)
+        if result.shape != images.shape:
+            raise ArgumentError(
+                explain("function", f"must keep the shape {images.shape[1:]}", result.shape[1:])
+            )
+        return jnp.where(per_image(params["on"]), result.astype(images.dtype), images)
+
+    def scaled(self, strength: float) -> Self:
+        """Return the same; 0 alone can be obeyed, by changing no image."""
+        same = super().scaled(strength)
+        return same if strength > 0 else replace(same, probability=0.0)
+
+    def to_dict(self) -> NoReturn:
+        """Refuse: a function cannot be written to JSON.
+
+        Raises:
+            ArgumentError: always.
+        """
+        raise ArgumentError(
+            explain(
+                "function",
+                "cannot be written to JSON",
+                self.function,
+                "Write a subclass of Augmentation with params and apply, and decorate it with register.",
+            )
+        )
