@@ -147,7 +147,7 @@ def draw_patient(rng: np.random.Generator) -> Patient:
         ],
         axis=1,
     )
-    lesion = _row(*_in_lungs(rng, lungs, 1)[0], rng.uniform(0.11, 0.17), 0.3 * np.exp(rng.normal(0.0, 0.4)))
+    lesion = _row(*_in_lungs(rng, lungs, 1)[0], rng.uniform(0.11, 0.17), 0.27 * np.exp(rng.normal(0.0, 0.5)))
     return Patient(
         body=float(rng.normal(0.93, 0.03)),
         lungs=lungs,
@@ -227,7 +227,7 @@ def _draw_decoy(rng: np.random.Generator, lungs: Floats, lesion: Floats) -> Blob
         y=at[:, 1],
         long=(radius * stretch).astype(np.float32),
         short=(radius / stretch).astype(np.float32),
-        angle=(np.pi / 2 + rng.uniform(-0.5, 0.5, 1)).astype(np.float32),
+        angle=(np.pi / 2 + rng.uniform(-0.8, 0.8, 1)).astype(np.float32),
         contrast=_row(contrast),
     )
 

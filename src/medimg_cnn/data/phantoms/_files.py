@@ -21,8 +21,9 @@ _SYNTHETIC = "SYNTHETIC"
 def quantise(image: Image, format: str) -> np.ndarray[Any, Any]:  # noqa: A002 - the public argument's name
     """Return the stored grey levels: (height, width), uint8 for "png", else uint16 ("dicom": 12 bits)."""
     levels = _LEVELS[format]
-    grey = np.rint(image[:, :, 0] * np.float32(levels))
-    return grey.astype(np.uint8) if levels == 255 else grey.astype(np.uint16)
+    grey: Image = np.rint(image[:, :, 0] * np.float32(levels))
+    kind: type[np.unsignedinteger[Any]] = np.uint8 if levels == 255 else np.uint16
+    return grey.astype(kind)
 
 
 def write_image(target: Path, image: Image, *, cohort: Cohort, shot: Shot) -> None:

@@ -124,7 +124,8 @@ def render(
     fine = rng.standard_normal(image_size, dtype=np.float32)
     density += site.noise * pose.noise * (0.75 * grain / (grain.std() + 1e-6) + 0.5 * fine)
     exposed = np.clip(density, 0.0, 1.0) ** np.float32(site.gamma * pose.gamma)
-    return np.clip(exposed * np.float32(site.gain * pose.gain), 0.0, 1.0).astype(np.float32)
+    grey: NDArray[np.float32] = np.clip(exposed * np.float32(site.gain * pose.gain), 0.0, 1.0)
+    return grey.astype(np.float32, copy=False)
 
 
 @lru_cache(maxsize=4)
