@@ -237,6 +237,7 @@ class _Loop:
             np.float32
         )
         weights = [jnp.copy(variable.value) for variable in model.trainable_variables]
+        self._start_from_weighted_odds(model, weights)
         self._state = TrainState(
             weights=weights,
             other=[jnp.copy(variable.value) for variable in model.non_trainable_variables],
@@ -244,6 +245,14 @@ class _Loop:
             average=[jnp.copy(value) for value in weights],
             step=jnp.zeros((), jnp.float32),
         )
+
+    def _start_from_weighted_odds(self, model: Any, weights: list[jax.Array]) -> None:
+        """Shift the last bias by what class weights do to the odds, so that the loss need not learn it."""
+        bias = model.get_layer("logit").bias
+        shift = math.log(self.class_weights[1] / self.class_weights[0])
+        for index, variable in enumerate(model.trainable_variables):
+            if bias is not None and variable is bias:
+                weights[index] = weights[index] + shift
 
     def run(self, progress: TrainingProgress) -> tuple[_Kept, list[EpochRecord], int]:
         """Train until the epochs are done or patience is at its end."""
