@@ -1,0 +1,59 @@
+"""Reports of diagnostic accuracy, for scores from any framework; imports neither Keras nor JAX."""
+
+from medimg_cnn.reporting._document import (
+    Bullets,
+    Check,
+    Checks,
+    Column,
+    Document,
+    Facts,
+    Figure,
+    KeyFigure,
+    KeyFigures,
+    Note,
+    Paragraph,
+    Picture,
+    Pictures,
+    SectionContent,
+    Table,
+)
+from medimg_cnn.reporting._evidence import Evidence
+from medimg_cnn.reporting._plots import (
+    plot_calibration,
+    plot_confusion_matrix,
+    plot_decision_curve,
+    plot_roc,
+    plot_score_histogram,
+)
+from medimg_cnn.reporting._report import ClinicalReport, clinical_report
+from medimg_cnn.reporting._schema import schema
+from medimg_cnn.reporting.sections import DEFAULT_SECTIONS, Section
+
+__all__ = [
+    "DEFAULT_SECTIONS",
+    "Bullets",
+    "Check",
+    "Checks",
+    "ClinicalReport",
+    "Column",
+    "Document",
+    "Evidence",
+    "Facts",
+    "Figure",
+    "KeyFigure",
+    "KeyFigures",
+    "Note",
+    "Paragraph",
+    "Picture",
+    "Pictures",
+    "Section",
+    "SectionContent",
+    "Table",
+    "clinical_report",
+    "plot_calibration",
+    "plot_confusion_matrix",
+    "plot_decision_curve",
+    "plot_roc",
+    "plot_score_histogram",
+    "schema",
+]

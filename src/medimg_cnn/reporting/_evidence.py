@@ -1,0 +1,181 @@
+"""The inputs together with every statistic that sections ask for, each computed once, by ``evaluation``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from medimg_cnn import evaluation
+from medimg_cnn.evaluation import (
+    CalibrationSummary,
+    DecisionCurve,
+    Estimate,
+    OperatingCharacteristics,
+    PrecisionRecallCurve,
+    ReliabilityCurve,
+    RocCurve,
+)
+from medimg_cnn.reporting._checks import run_checks
+from medimg_cnn.reporting._document import Check
+from medimg_cnn.reporting._inputs import Inputs
+
+__all__ = ["Evidence"]
+
+_OTHER_THRESHOLDS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+_SMALL = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What a section may use. Each statistic is computed when first asked for and then kept.
+
+    Attributes:
+        inputs: the checked cases and choices.
+    """
+
+    inputs: Inputs
+
+    @property
+    def both_classes(self) -> bool:
+        """Whether there are cases of both classes."""
+        return self.inputs.positives > 0 and self.inputs.negatives > 0
+
+    @property
+    def few(self) -> int:
+        """Below this many cases of a class, intervals are not to be trusted."""
+        return _SMALL
+
+    @cached_property
+    def checks(self) -> tuple[Check, ...]:
+        """Every check with its outcome."""
+        return run_checks(self)
+
+    @cached_property
+    def operating(self) -> OperatingCharacteristics:
+        """Every figure at the operating point."""
+        inputs = self.inputs
+        return evaluation.operating_characteristics(
+            inputs.y,
+            inputs.probability,
+            inputs.operating_point.threshold,
+            patients=inputs.clusters,
+            level=inputs.level,
+            bootstrap=inputs.bootstrap,
+            seed=inputs.seed,
+        )
+
+    @cached_property
+    def auroc(self) -> Estimate:
+        """Area under the ROC curve."""
+        inputs = self.inputs
+        return evaluation.auroc(inputs.y, inputs.probability, patients=inputs.clusters, level=inputs.level)
+
+    @cached_property
+    def auprc(self) -> Estimate:
+        """Area under the precision-recall curve, as average precision."""
+        inputs = self.inputs
+        return evaluation.auprc(
+            inputs.y,
+            inputs.probability,
+            patients=inputs.clusters,
+            level=inputs.level,
+            bootstrap=inputs.bootstrap,
+            seed=inputs.seed,
+        )
+
+    @cached_property
+    def roc(self) -> RocCurve:
+        """The ROC curve."""
+        return evaluation.roc_curve(self.inputs.y, self.inputs.probability)
+
+    @cached_property
+    def precision_recall(self) -> PrecisionRecallCurve:
+        """The precision-recall curve."""
+        return evaluation.precision_recall_curve(self.inputs.y, self.inputs.probability)
+
+    @cached_property
+    def predictive_values(self) -> tuple[tuple[float, Estimate, Estimate], ...]:
+        """(prevalence, PPV, NPV) at every stated prevalence, the intended one among them."""
+        from medimg_cnn.evaluation._predictive_values import predictive_values
+
+        wanted = set(self.inputs.prevalences)
+        if self.inputs.intended_prevalence is not None:
+            wanted.add(self.inputs.intended_prevalence)
+        rows = []
+        for prevalence in sorted(wanted):
+            ppv, npv = predictive_values(
+                self.operating.sensitivity, self.operating.specificity, prevalence=prevalence
+            )
+            rows.append((prevalence, ppv, npv))
+        return tuple(rows)
+
+    @cached_property
+    def threshold_table(self) -> tuple[OperatingCharacteristics, ...]:
+        """The figures at a grid of thresholds and at the operating point, rising."""
+        inputs = self.inputs
+        chosen = inputs.operating_point.threshold
+        grid = sorted({*_OTHER_THRESHOLDS, chosen})
+        rows = evaluation.threshold_table(
+            inputs.y,
+            inputs.probability,
+            grid,
+            patients=inputs.clusters,
+            level=inputs.level,
+            bootstrap=100,  # only the proportions are shown, which need none
+            seed=inputs.seed,
+        )
+        return tuple(self.operating if row.threshold == chosen else row for row in rows)
+
+    @cached_property
+    def log_loss(self) -> Estimate:
+        """Mean binary cross-entropy, in nats."""
+        inputs = self.inputs
+        return evaluation.log_loss(inputs.y, inputs.probability, patients=inputs.clusters, level=inputs.level)
+
+    @cached_property
+    def calibration(self) -> CalibrationSummary:
+        """Slope, intercepts, observed to expected, Brier score, calibration errors."""
+        inputs = self.inputs
+        return evaluation.calibration(
+            inputs.y, inputs.probability, patients=inputs.clusters, level=inputs.level
+        )
+
+    @property
+    def brier_score(self) -> Estimate:
+        """Mean squared error of the probabilities."""
+        return self.calibration.brier
+
+    @property
+    def calibration_estimates(self) -> Mapping[str, Estimate]:
+        """Every figure of the probabilities by its stable name."""
+        summary = self.calibration
+        return {
+            "log_loss": self.log_loss,
+            "brier_score": summary.brier,
+            "calibration_slope": summary.slope,
+            "calibration_intercept": summary.intercept_joint,
+            "calibration_in_the_large": summary.calibration_in_the_large,
+            "observed_expected": summary.observed_expected,
+            "expected_calibration_error": summary.ece,
+        }
+
+    @cached_property
+    def reliability(self) -> ReliabilityCurve:
+        """Predicted and observed in ten groups of about equal size."""
+        inputs = self.inputs
+        return evaluation.reliability_curve(
+            inputs.y,
+            inputs.probability,
+            strategy="quantile",
+            patients=inputs.clusters,
+            level=inputs.level,
+        )
+
+    @cached_property
+    def decision(self) -> DecisionCurve:
+        """Net benefit over threshold probabilities."""
+        inputs = self.inputs
+        return evaluation.decision_curve(
+            inputs.y, inputs.probability, patients=inputs.clusters, level=inputs.level
+        )

@@ -1,0 +1,324 @@
+"""Everything that a report is made from, checked once, in one form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from medimg_cnn._types import BoolVector, FloatVector, Images, StrVector
+from medimg_cnn._validation import check_choice, check_fraction, check_integer, check_seed, explain
+from medimg_cnn.artifacts import FitResult, OperatingPoint, Predictions
+from medimg_cnn.errors import ArgumentError
+from medimg_cnn.evaluation._inputs import Missing, as_labels, as_vector
+
+__all__ = ["HasResult", "ImageSource", "Inputs", "read_inputs"]
+
+_DEFAULT_THRESHOLD = 0.5
+_DEFAULT_ORIGIN = "not chosen on data (default 0.5)"
+_UNNAMED = ("negative", "positive")
+
+
+@runtime_checkable
+class HasResult(Protocol):
+    """A training run, as far as a report needs it: it has a ``result``."""
+
+    @property
+    def result(self) -> FitResult:
+        """History, choices and environment of the run."""
+        ...
+
+
+@runtime_checkable
+class ImageReader(Protocol):
+    """Reads images by row number; a ``Split`` does."""
+
+    def read(self, indices: NDArray[np.int64]) -> Images:
+        """Return (len(indices), height, width, channels) float32 in 0-1."""
+        ...
+
+
+ImageSource: TypeAlias = ImageReader | Images
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Inputs:
+    """The cases and the choices that a report rests on.
+
+    Attributes:
+        y: (n,) int8, 1 = has the condition.
+        probability: (n,) float64 in [0, 1].
+        operating_point: the threshold with its origin.
+        patients: (n,) texts, or None where not known.
+        sample_ids: (n,) texts, or None.
+        subgroups: column -> (n,) texts.
+        classes: (negative, positive) names.
+        condition: what the positive class is called in sentences, or "" where it has no name.
+        part: "test", "validation", "train", "external", or "" where not said.
+        prevalences: at which predictive values are also given.
+        intended_prevalence: of the setting where the model is to be used, or None.
+        dropped: cases left out because their score was missing.
+        level: of every interval.
+        bootstrap: resamples.
+        seed: of the resampling.
+        result: of the training run, or None.
+        images: where to read the images of wrong cases, or None.
+    """
+
+    y: NDArray[np.int8]
+    probability: FloatVector
+    operating_point: OperatingPoint
+    patients: StrVector | None = None
+    sample_ids: StrVector | None = None
+    subgroups: Mapping[str, StrVector] = field(default_factory=dict)
+    classes: tuple[str, str] = _UNNAMED
+    condition: str = ""
+    part: str = ""
+    prevalences: tuple[float, ...] = ()
+    intended_prevalence: float | None = None
+    dropped: int = 0
+    level: float = 0.95
+    bootstrap: int = 2000
+    seed: int = 0
+    result: FitResult | None = None
+    images: ImageSource | None = None
+
+    @property
+    def n(self) -> int:
+        """Number of cases."""
+        return int(self.y.size)
+
+    @property
+    def positives(self) -> int:
+        """Number of cases with the condition."""
+        return int(self.y.sum())
+
+    @property
+    def negatives(self) -> int:
+        """Number of cases without the condition."""
+        return self.n - self.positives
+
+    @property
+    def n_patients(self) -> int | None:
+        """Number of patients, or None where they are not known."""
+        return None if self.patients is None else int(np.unique(self.patients).size)
+
+    @property
+    def clustered(self) -> bool:
+        """Whether some patient has more than one case."""
+        patients = self.n_patients
+        return patients is not None and patients < self.n
+
+    @property
+    def clusters(self) -> StrVector | None:
+        """(n,) patient ids where some patient has more than one case, else None: cases are independent."""
+        return self.patients if self.clustered else None
+
+    @property
+    def unit(self) -> str:
+        """What one case is: "patient" where each has exactly one, "image" otherwise."""
+        return "patient" if self.patients is not None and not self.clustered else "image"
+
+    @property
+    def decisions(self) -> BoolVector:
+        """(n,) bool: probability >= threshold."""
+        called: BoolVector = self.probability >= self.operating_point.threshold
+        return called
+
+
+def read_inputs(
+    y_true: Predictions | ArrayLike,
+    probability: ArrayLike | None,
+    *,
+    positive: object,
+    operating_point: OperatingPoint | float | None,
+    patients: ArrayLike | None,
+    subgroups: Mapping[str, ArrayLike] | None,
+    prevalences: Sequence[float],
+    intended_prevalence: float | None,
+    condition: str | None,
+    missing: Missing,
+    level: float,
+    bootstrap: int,
+    seed: int,
+    run: HasResult | None,
+    images: ImageSource | None,
+) -> Inputs:
+    """Check the arguments of ``clinical_report`` and bring them into one form.
+
+    Raises:
+        ArgumentError: an argument breaks its rule, or it is unclear which label is positive.
+    """
+    if isinstance(y_true, Predictions):
+        cases = _from_predictions(y_true, probability, positive, patients, subgroups)
+    else:
+        cases = _from_arrays(y_true, probability, positive, patients, subgroups)
+    cases, keep = _without_missing(cases, check_choice("missing", missing, ["raise", "drop"]))
+    if run is not None and not isinstance(run, HasResult):
+        raise ArgumentError(explain("run", "must have a .result, as what Trainer.fit returns has", run))
+    result = None if run is None else run.result
+    named = condition if condition is not None else _condition(cases["classes"])
+    return Inputs(
+        **cases,
+        operating_point=_operating_point(operating_point, result),
+        condition=" ".join(named.split()),
+        prevalences=tuple(check_fraction("prevalences", value, open_ends=True) for value in prevalences),
+        intended_prevalence=None
+        if intended_prevalence is None
+        else check_fraction("intended_prevalence", intended_prevalence, open_ends=True),
+        dropped=int((~keep).sum()),
+        level=check_fraction("level", level, open_ends=True),
+        bootstrap=check_integer("bootstrap", bootstrap, low=100),
+        seed=check_seed("seed", seed),
+        result=result,
+        images=_images(images, keep),
+    )
+
+
+def _from_predictions(
+    given: Predictions,
+    probability: object,
+    positive: object,
+    patients: ArrayLike | None,
+    subgroups: Mapping[str, ArrayLike] | None,
+) -> dict[str, Any]:
+    for name, value in (("probability", probability), ("positive", positive)):
+        if value is not None:
+            raise ArgumentError(f"{name}: the first argument is a Predictions, which already says it.")
+    if patients is not None and given.patient_id is not None:
+        raise ArgumentError("patients: the Predictions already have patient ids; leave this argument out.")
+    columns = {**given.subgroups, **_columns(subgroups, given.n)}
+    return {
+        "y": given.y_true,
+        "probability": given.probability,
+        "patients": given.patient_id if patients is None else _texts("patients", patients, given.n),
+        "sample_ids": given.sample_id,
+        "subgroups": columns,
+        "classes": given.classes,
+        "part": given.part,
+    }
+
+
+def _from_arrays(
+    y_true: ArrayLike,
+    probability: ArrayLike | None,
+    positive: object,
+    patients: ArrayLike | None,
+    subgroups: Mapping[str, ArrayLike] | None,
+) -> dict[str, Any]:
+    if probability is None:
+        raise ArgumentError(
+            "probability: is missing; pass clinical_report(y_true, probability) or a Predictions."
+        )
+    y = as_labels("y_true", y_true, positive=positive).astype(np.int8)
+    scores = as_vector("probability", probability)
+    if scores.shape != y.shape:
+        raise ArgumentError(
+            f"probability: must hold one number for each of the {y.size} outcomes; got {scores.size}."
+        )
+    outside = int(((scores < 0) | (scores > 1)).sum())
+    if outside:
+        raise ArgumentError(
+            f"probability: must lie in [0, 1]; {outside} of {scores.size} do not "
+            f"(from {np.nanmin(scores):g} to {np.nanmax(scores):g}). Turn logits into probabilities with "
+            "scipy.special.expit, per cent by dividing by 100."
+        )
+    return {
+        "y": y,
+        "probability": scores,
+        "patients": None if patients is None else _texts("patients", patients, y.size),
+        "sample_ids": None,
+        "subgroups": _columns(subgroups, y.size),
+        "classes": _class_names(y_true, positive),
+        "part": "",
+    }
+
+
+def _class_names(y_true: ArrayLike, positive: object) -> tuple[str, str]:
+    if positive is None:
+        return _UNNAMED
+    others = [str(value) for value in np.unique(np.asarray(y_true)).tolist() if value != positive]
+    return (others[0] if others else f"not {positive}", str(positive))
+
+
+def _without_missing(cases: dict[str, Any], missing: Missing) -> tuple[dict[str, Any], BoolVector]:
+    keep: BoolVector = ~np.isnan(cases["probability"])
+    absent = int((~keep).sum())
+    if absent and missing == "raise":
+        raise ArgumentError(
+            f"probability: {absent} of {keep.size} scores are missing (NaN). "
+            'Pass missing="drop" to leave these cases out; the report then says how many.'
+        )
+    if absent == keep.size:
+        raise ArgumentError("probability: every score is missing (NaN); there is nothing to report.")
+    if absent:
+        cases = {
+            name: {key: column[keep] for key, column in value.items()}
+            if isinstance(value, dict)
+            else value[keep]
+            if isinstance(value, np.ndarray)
+            else value
+            for name, value in cases.items()
+        }
+    return cases, keep
+
+
+def _operating_point(given: OperatingPoint | float | None, result: FitResult | None) -> OperatingPoint:
+    if isinstance(given, OperatingPoint):
+        return given
+    if given is not None:
+        return OperatingPoint(threshold=given, rule="fixed", chosen_on="unknown")
+    if result is not None:
+        return result.operating_point
+    return OperatingPoint(threshold=_DEFAULT_THRESHOLD, rule="fixed", chosen_on=_DEFAULT_ORIGIN)
+
+
+def _images(images: ImageSource | None, keep: BoolVector) -> ImageSource | None:
+    if images is None:
+        return None
+    if isinstance(images, ImageReader):
+        return images if keep.all() else _Selected(images, np.flatnonzero(keep))
+    array = np.asarray(images)
+    if array.ndim != 4 or array.shape[0] != keep.size or array.shape[3] not in (1, 3):
+        raise ArgumentError(
+            f"images: must have the shape ({keep.size}, height, width, 1 or 3), row by row as y_true, "
+            f"or a read(indices) method; got {array.shape}."
+        )
+    selected: Images = array[keep].astype(np.float32, copy=False)
+    return selected
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Selected:
+    """Reads by the row number among the cases that were kept."""
+
+    source: ImageReader
+    rows: NDArray[np.int64]
+
+    def read(self, indices: NDArray[np.int64]) -> Images:
+        return self.source.read(self.rows[indices])
+
+
+def _columns(subgroups: Mapping[str, ArrayLike] | None, n: int) -> dict[str, StrVector]:
+    if subgroups is None:
+        return {}
+    if not hasattr(subgroups, "items"):
+        raise ArgumentError(
+            explain("subgroups", "must map column names to values, or be a pandas table", subgroups)
+        )
+    return {str(name): _texts(f"subgroups[{name!r}]", column, n) for name, column in subgroups.items()}
+
+
+def _texts(name: str, values: ArrayLike, n: int) -> StrVector:
+    array = np.asarray(values)
+    if array.shape != (n,):
+        raise ArgumentError(f"{name}: must have the shape ({n},) of y_true; got {array.shape}.")
+    return array.astype(np.str_)
+
+
+def _condition(classes: tuple[str, str]) -> str:
+    generic = {"positive", "1", "true", "yes", "disease", "abnormal", "1.0"}
+    return "" if classes[1].strip().lower() in generic else classes[1].replace("_", " ")

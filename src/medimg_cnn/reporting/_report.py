@@ -1,0 +1,439 @@
+"""``clinical_report``: scores in, a document out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import ArrayLike
+
+from medimg_cnn._types import PathLike
+from medimg_cnn._version import __version__
+from medimg_cnn.artifacts import OperatingPoint, Predictions
+from medimg_cnn.artifacts._files import atomic_write_text, to_json_text
+from medimg_cnn.errors import ArgumentError
+from medimg_cnn.evaluation import ConfusionCounts, Estimate
+from medimg_cnn.evaluation._inputs import Missing
+from medimg_cnn.reporting._document import Check, Document, SectionContent
+from medimg_cnn.reporting._evidence import Evidence
+from medimg_cnn.reporting._format import plural
+from medimg_cnn.reporting._inputs import HasResult, ImageSource, read_inputs
+from medimg_cnn.reporting.charts import draw_figure
+from medimg_cnn.reporting.render import (
+    block_to_dict,
+    csv_text,
+    render_html,
+    render_html_summary,
+    render_latex,
+    render_markdown,
+    render_text,
+)
+from medimg_cnn.reporting.sections import DEFAULT_SECTIONS, Section
+from medimg_cnn.reporting.sections._calibration import reliability_figure
+from medimg_cnn.reporting.sections._decision import decision_figure
+from medimg_cnn.reporting.sections._discrimination import roc_figure
+from medimg_cnn.reporting.sections._operating import FIGURES, confusion_figure
+from medimg_cnn.reporting.sections._scores import score_figure
+from medimg_cnn.reporting.sections._summary import key_figures, sentences
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+__all__ = ["FORMAT", "VERSION", "ClinicalReport", "clinical_report"]
+
+FORMAT = "medimg_cnn.clinical_report"
+VERSION = 1
+_FOOTER = (
+    f"Made with medimg-cnn {__version__}. Research use only: not a medical device, not for decisions about "
+    "the care of patients."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class ClinicalReport:
+    """A diagnostic-accuracy report: every figure an ``Estimate``, and a document made of them.
+
+    Made by ``clinical_report``. ``str(report)`` is its text, a notebook shows its main figures, and
+    ``save`` writes it as HTML, JSON, Markdown, text, LaTeX tables or CSV.
+
+    Attributes:
+        title: the heading.
+        evidence: the checked inputs with every statistic.
+        document: the report as neutral blocks, what the renderers read.
+    """
+
+    title: str
+    evidence: Evidence
+    document: Document
+
+    @property
+    def operating_point(self) -> OperatingPoint:
+        """The threshold, with its rule and where it was chosen."""
+        return self.evidence.inputs.operating_point
+
+    @property
+    def counts(self) -> ConfusionCounts:
+        """True and false positives and negatives at the operating point."""
+        return self.evidence.operating.counts
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """Every check, in the order of their codes."""
+        return self.evidence.checks
+
+    @property
+    def auroc(self) -> Estimate:
+        """Area under the ROC curve."""
+        return self.evidence.auroc
+
+    @property
+    def auprc(self) -> Estimate:
+        """Average precision."""
+        return self.evidence.auprc
+
+    @property
+    def log_loss(self) -> Estimate:
+        """Mean binary cross-entropy, in nats."""
+        return self.evidence.log_loss
+
+    @property
+    def brier_score(self) -> Estimate:
+        """Mean squared error of the probabilities."""
+        return self.evidence.brier_score
+
+    @property
+    def prevalence(self) -> Estimate:
+        """Share of cases with the condition."""
+        return self.evidence.operating.prevalence
+
+    @property
+    def sensitivity(self) -> Estimate:
+        """Share of cases with the condition that are called positive; also called recall."""
+        return self.evidence.operating.sensitivity
+
+    @property
+    def specificity(self) -> Estimate:
+        """Share of cases without the condition that are called negative."""
+        return self.evidence.operating.specificity
+
+    @property
+    def recall(self) -> Estimate:
+        """Another name for sensitivity."""
+        return self.sensitivity
+
+    @property
+    def ppv(self) -> Estimate:
+        """Share of positive calls that are right; also called precision."""
+        return self.evidence.operating.ppv
+
+    @property
+    def precision(self) -> Estimate:
+        """Another name for PPV."""
+        return self.ppv
+
+    @property
+    def npv(self) -> Estimate:
+        """Share of negative calls that are right."""
+        return self.evidence.operating.npv
+
+    @property
+    def accuracy(self) -> Estimate:
+        """Share of calls that are right."""
+        return self.evidence.operating.accuracy
+
+    @property
+    def f1(self) -> Estimate:
+        """Harmonic mean of precision and recall."""
+        return self.evidence.operating.f1
+
+    @cached_property
+    def estimates(self) -> Mapping[str, Estimate]:
+        """Every figure of the whole data by its stable name, in reading order."""
+        operating = self.evidence.operating
+        return {
+            "prevalence": self.prevalence,
+            "auroc": self.auroc,
+            "auprc": self.auprc,
+            **{name: getattr(operating, name) for name, _ in FIGURES},
+            **self.evidence.calibration_estimates,
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the whole report as JSON values; ``schema()`` says what is where."""
+        inputs = self.evidence.inputs
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "library": {"name": "medimg-cnn", "version": __version__},
+            "title": self.title,
+            "data": {
+                "n": inputs.n,
+                "positives": inputs.positives,
+                "negatives": inputs.negatives,
+                "patients": inputs.n_patients,
+                "dropped": inputs.dropped,
+                "part": inputs.part,
+                "classes": list(inputs.classes),
+            },
+            "settings": {
+                "level": inputs.level,
+                "bootstrap": inputs.bootstrap,
+                "seed": inputs.seed,
+                "prevalences": list(inputs.prevalences),
+                "intended_prevalence": inputs.intended_prevalence,
+            },
+            "operating_point": inputs.operating_point.to_dict(),
+            "counts": self.counts.to_dict(),
+            "estimates": {name: estimate.to_dict() for name, estimate in self.estimates.items()},
+            "checks": [
+                {
+                    "code": check.code,
+                    "title": check.title,
+                    "outcome": check.outcome,
+                    "severity": check.severity,
+                    "finding": check.finding,
+                    "action": check.action,
+                }
+                for check in self.checks
+            ],
+            "sections": [
+                {
+                    "key": section.key,
+                    "title": section.title,
+                    "blocks": [block_to_dict(block) for block in section.blocks],
+                }
+                for section in self.document.sections
+            ],
+        }
+
+    def to_json(self) -> str:
+        """Return ``to_dict()`` as strict JSON: undefined figures are null, infinities "inf" and "-inf"."""
+        return to_json_text(self.to_dict())
+
+    def to_html(self) -> str:
+        """Return the report as one self-contained HTML page without script or remote asset."""
+        return render_html(self.document)
+
+    def to_markdown(self) -> str:
+        """Return the report as Markdown."""
+        return render_markdown(self.document)
+
+    def to_text(self) -> str:
+        """Return the report as plain text."""
+        return render_text(self.document)
+
+    def to_latex(self) -> str:
+        """Return the report's tables as LaTeX (booktabs)."""
+        return render_latex(self.document)
+
+    def to_csv(self) -> str:
+        """Return ``to_frame()`` as CSV text in which no cell can run as a formula."""
+        header = ["figure", "value", "lower", "upper", "level", "method", "n", "reason"]
+        return csv_text(header, ([name, *row] for name, row in self._rows()))
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a pandas table of every figure: value, lower, upper, level, method, n, reason."""
+        import pandas as pd
+
+        columns = ["value", "lower", "upper", "level", "method", "n", "reason"]
+        rows = self._rows()
+        index = pd.Index([name for name, _ in rows], name="figure")
+        return pd.DataFrame([row for _, row in rows], columns=columns, index=index)
+
+    def save(self, path: PathLike) -> Path:
+        """Write the report, atomically, in the format that the suffix names.
+
+        Args:
+            path: ends with .html, .json, .md, .txt, .tex or .csv; missing folders are made.
+
+        Returns:
+            The path written.
+
+        Raises:
+            ArgumentError: another suffix.
+        """
+        target = Path(path)
+        writers = {
+            ".html": self.to_html,
+            ".htm": self.to_html,
+            ".json": self.to_json,
+            ".md": self.to_markdown,
+            ".txt": self.to_text,
+            ".tex": self.to_latex,
+            ".csv": self.to_csv,
+        }
+        write = writers.get(target.suffix.lower())
+        if write is None:
+            raise ArgumentError(
+                f"path: must end with one of {', '.join(writers)}; got {target.name!r}. "
+                "The suffix chooses the format."
+            )
+        return atomic_write_text(target, write())
+
+    def plot_roc(self) -> Figure:
+        """Return the ROC curve with the operating point as a matplotlib Figure.
+
+        Raises:
+            ArgumentError: there are cases of one class only.
+        """
+        self._need_both("ROC curve")
+        return draw_figure(roc_figure(self.evidence).chart, title=f"AUROC {self.auroc}")
+
+    def plot_calibration(self) -> Figure:
+        """Return the reliability diagram, with the distribution under it, as a matplotlib Figure."""
+        return draw_figure(reliability_figure(self.evidence).chart)
+
+    def plot_confusion_matrix(self) -> Figure:
+        """Return the confusion matrix as a matplotlib Figure."""
+        return draw_figure(confusion_figure(self.evidence).chart)
+
+    def plot_score_histogram(self) -> Figure:
+        """Return the histograms of the scores by class as a matplotlib Figure."""
+        return draw_figure(score_figure(self.evidence).chart)
+
+    def plot_decision_curve(self) -> Figure:
+        """Return the decision curve as a matplotlib Figure.
+
+        Raises:
+            ArgumentError: there are cases of one class only.
+        """
+        self._need_both("decision curve")
+        return draw_figure(decision_figure(self.evidence).chart)
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def __repr__(self) -> str:
+        return f"<ClinicalReport: {self._subtitle()}, AUROC {self.auroc}>"
+
+    def _repr_html_(self) -> str:
+        return render_html_summary(
+            self.title, self._subtitle(), key_figures(self.evidence), sentences(self.evidence)[1]
+        )
+
+    def _subtitle(self) -> str:
+        return self.document.subtitle
+
+    def _rows(self) -> list[tuple[str, list[object]]]:
+        return [
+            (name, [e.value, e.lower, e.upper, e.level, e.method, e.n, e.reason])
+            for name, e in self.estimates.items()
+        ]
+
+    def _need_both(self, what: str) -> None:
+        if not self.evidence.both_classes:
+            raise ArgumentError(f"{what}: needs cases of both classes; this data has one.")
+
+
+def clinical_report(
+    y_true: Predictions | ArrayLike,
+    probability: ArrayLike | None = None,
+    *,
+    positive: object = None,
+    operating_point: OperatingPoint | float | None = None,
+    patients: ArrayLike | None = None,
+    subgroups: Mapping[str, ArrayLike] | None = None,
+    prevalences: Sequence[float] = (),
+    intended_prevalence: float | None = None,
+    condition: str | None = None,
+    missing: Missing = "raise",
+    level: float = 0.95,
+    bootstrap: int = 2000,
+    seed: int = 0,
+    title: str | None = None,
+    facts: Mapping[str, str] | None = None,
+    run: HasResult | None = None,
+    images: ImageSource | None = None,
+    sections: Sequence[Section] = DEFAULT_SECTIONS,
+) -> ClinicalReport:
+    """Judge a two-class model by its probabilities, from any framework, and make a document of it.
+
+    A case is called positive if and only if its probability is at least the threshold. Nothing is ever
+    turned round, and what is undefined is said to be so, with the reason.
+
+    Args:
+        y_true: Predictions; or (n,) outcomes 0/1 or boolean (1 = has the condition); or two labels, with
+            ``positive``.
+        probability: (n,) probabilities of the positive class, 0 to 1; not with Predictions.
+        positive: the label that has the condition, where labels are not 0/1.
+        operating_point: the threshold with its origin; a bare number has an unknown origin, which a check
+            flags. By default that of ``run``, else 0.5, chosen on nothing.
+        patients: (n,) patient ids; intervals then allow for several images of a patient.
+        subgroups: column name -> (n,) groups, or a pandas table; Predictions bring their own as well.
+        prevalences: at which PPV and NPV are also given, each above 0 and below 1.
+        intended_prevalence: of the setting where the model is meant to be used.
+        condition: what the positive class is called in sentences, such as "pneumonia"; by default its
+            class name, where it has one.
+        missing: "raise" where a score is NaN, or "drop" these cases and count them.
+        level: of every interval, above 0 and below 1.
+        bootstrap: resamples for figures without a closed form, at least 100.
+        seed: of the resampling.
+        title: the heading.
+        facts: what stands under the heading, such as {"Model": "...", "Date": "..."}.
+        run: what ``Trainer.fit`` returned, or anything whose ``.result`` is a ``FitResult``; adds the
+            training section.
+        images: (n, height, width, 1 or 3) float32 in 0-1, row by row as ``y_true``, or an object with
+            ``read(indices)`` such as a ``Split``; shows the wrong cases.
+        sections: what the document holds, in order; add your own with
+            ``sections=(*DEFAULT_SECTIONS, mine)``.
+
+    Returns:
+        The report. It always completes: one class, one case, constant scores and ties included.
+
+    Raises:
+        ArgumentError: an argument breaks its rule; the message names it, the value and the next step.
+
+    Example:
+        >>> report = clinical_report([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], bootstrap=200)
+        >>> round(report.auroc.value, 2), report.counts.tp
+        (0.75, 1)
+        >>> report.operating_point.chosen_on
+        'not chosen on data (default 0.5)'
+    """
+    inputs = read_inputs(
+        y_true,
+        probability,
+        positive=positive,
+        operating_point=operating_point,
+        patients=patients,
+        subgroups=subgroups,
+        prevalences=prevalences,
+        intended_prevalence=intended_prevalence,
+        condition=condition,
+        missing=missing,
+        level=level,
+        bootstrap=bootstrap,
+        seed=seed,
+        run=run,
+        images=images,
+    )
+    evidence = Evidence(inputs)
+    heading = title or (
+        f"Diagnostic accuracy: {inputs.condition}" if inputs.condition else "Diagnostic accuracy report"
+    )
+    patients_text = "" if inputs.n_patients is None else f" of {plural(inputs.n_patients, 'patient')}"
+    subtitle = (
+        plural(inputs.n, "image") + patients_text + f", {inputs.positives:,} with the condition, judged at "
+        f"threshold {inputs.operating_point.threshold:.4g}"
+    )
+    document = Document(
+        title=heading,
+        subtitle=subtitle,
+        facts=tuple((str(name), str(value)) for name, value in (facts or {}).items()),
+        sections=_built(sections, evidence),
+        footer=_FOOTER,
+    )
+    return ClinicalReport(heading, evidence, document)
+
+
+def _built(sections: Sequence[Section], evidence: Evidence) -> tuple[SectionContent, ...]:
+    keys = [section.key for section in sections]
+    repeated = {key for key in keys if keys.count(key) > 1}
+    if repeated:
+        raise ArgumentError(f"sections: each key must occur once; {sorted(repeated)} repeat.")
+    built = [SectionContent(s.key, s.title, tuple(s.build(evidence))) for s in sections]
+    return tuple(section for section in built if section.blocks)

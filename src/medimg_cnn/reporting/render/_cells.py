@@ -1,0 +1,45 @@
+"""Cells as plain text, for the formats that have no other kind."""
+
+from __future__ import annotations
+
+import math
+
+from medimg_cnn.evaluation import Estimate
+from medimg_cnn.reporting._document import Cell, Check, Column, KeyFigure
+from medimg_cnn.reporting._format import estimate_text, number_text
+
+__all__ = ["BADGES", "badge", "cell_text", "key_figure_text"]
+
+BADGES = {
+    "pass": "Passed",
+    "warn": "Take care",
+    "fail": "Problem",
+    "not applicable": "Not checked",
+}
+"""What each outcome is called in front of a reader; "not checked" never looks like "passed"."""
+
+
+def badge(check: Check) -> str:
+    """Return the words that stand for a check's outcome."""
+    return BADGES[check.outcome]
+
+
+def cell_text(value: Cell, column: Column) -> str:
+    """Return a table cell as text."""
+    if value is None:
+        return "none"
+    if isinstance(value, Estimate):
+        text = estimate_text(value, digits=column.digits)
+        return f"{text}: {value.reason}" if math.isnan(value.value) and value.reason else text
+    if isinstance(value, (int, float)):
+        return number_text(value, column.digits)
+    return value
+
+
+def key_figure_text(item: KeyFigure) -> str:
+    """Return a key figure's value with its interval."""
+    percent = item.scale == "percent"
+    text = estimate_text(item.estimate, digits=1 if percent else 3, percent=percent)
+    if math.isnan(item.estimate.value) and item.estimate.reason:
+        return f"{text}: {item.estimate.reason}"
+    return text
