@@ -4,6 +4,7 @@ A score calls an image positive if and only if it is at or above the threshold; 
 Every figure is an ``Estimate``; what is undefined is NaN, with the reason in words.
 """
 
+from medimg_cnn.evaluation._abstention import RiskCoverageCurve, risk_coverage_curve
 from medimg_cnn.evaluation._accuracy import (
     accuracy,
     balanced_accuracy,
@@ -23,12 +24,37 @@ from medimg_cnn.evaluation._accuracy import (
     specificity,
     youden_index,
 )
+from medimg_cnn.evaluation._aggregation import PatientScores, aggregate_by_patient
 from medimg_cnn.evaluation._auprc import auprc
 from medimg_cnn.evaluation._auroc import auroc
 from medimg_cnn.evaluation._calibration import CalibrationSummary, calibration, expected_calibration_error
 from medimg_cnn.evaluation._clustered import clustered_proportion
+from medimg_cnn.evaluation._comparison import (
+    AurocComparison,
+    Comparison,
+    PairedFigure,
+    compare,
+    compare_auroc,
+    compare_unpaired,
+)
+from medimg_cnn.evaluation._conformal import (
+    ConformalCoverage,
+    ConformalSets,
+    conformal_coverage,
+    conformal_quantile,
+    fit_conformal,
+)
 from medimg_cnn.evaluation._counts import ConfusionCounts
 from medimg_cnn.evaluation._decision_curve import DecisionCurve, decision_curve
+from medimg_cnn.evaluation._differences import (
+    McNemarTest,
+    NonInferiority,
+    PairedCounts,
+    mcnemar,
+    non_inferiority,
+    paired_difference,
+    proportion_difference,
+)
 from medimg_cnn.evaluation._estimate import Estimate
 from medimg_cnn.evaluation._operating_characteristics import (
     OperatingCharacteristics,
@@ -36,28 +62,51 @@ from medimg_cnn.evaluation._operating_characteristics import (
     threshold_table,
 )
 from medimg_cnn.evaluation._operating_point import choose_operating_point
+from medimg_cnn.evaluation._predictive_values import predictive_values
 from medimg_cnn.evaluation._proportions import proportion
+from medimg_cnn.evaluation._recalibration import fit_calibration
 from medimg_cnn.evaluation._reliability import ReliabilityCurve, reliability_curve
 from medimg_cnn.evaluation._resampling import bootstrap
 from medimg_cnn.evaluation._roc import PrecisionRecallCurve, RocCurve, precision_recall_curve, roc_curve
+from medimg_cnn.evaluation._sample_size import SampleSize, sample_size
 from medimg_cnn.evaluation._scoring_rules import (
     BrierDecomposition,
     brier_decomposition,
     brier_score,
     log_loss,
 )
+from medimg_cnn.evaluation._subgroups import (
+    SubgroupDifference,
+    SubgroupEstimate,
+    subgroup_differences,
+    subgroup_estimates,
+)
 
 __all__ = [
+    "AurocComparison",
     "BrierDecomposition",
     "CalibrationSummary",
+    "Comparison",
+    "ConformalCoverage",
+    "ConformalSets",
     "ConfusionCounts",
     "DecisionCurve",
     "Estimate",
+    "McNemarTest",
+    "NonInferiority",
     "OperatingCharacteristics",
+    "PairedCounts",
+    "PairedFigure",
+    "PatientScores",
     "PrecisionRecallCurve",
     "ReliabilityCurve",
+    "RiskCoverageCurve",
     "RocCurve",
+    "SampleSize",
+    "SubgroupDifference",
+    "SubgroupEstimate",
     "accuracy",
+    "aggregate_by_patient",
     "auprc",
     "auroc",
     "balanced_accuracy",
@@ -67,28 +116,44 @@ __all__ = [
     "calibration",
     "choose_operating_point",
     "clustered_proportion",
+    "compare",
+    "compare_auroc",
+    "compare_unpaired",
+    "conformal_coverage",
+    "conformal_quantile",
     "decision_curve",
     "diagnostic_odds_ratio",
     "expected_calibration_error",
     "f1",
+    "fit_calibration",
+    "fit_conformal",
     "jaccard",
     "kappa",
     "log_loss",
     "lr_negative",
     "lr_positive",
     "mcc",
+    "mcnemar",
+    "non_inferiority",
     "npv",
     "number_needed_to_diagnose",
     "operating_characteristics",
+    "paired_difference",
     "ppv",
     "precision_recall_curve",
     "predicted_prevalence",
+    "predictive_values",
     "prevalence",
     "proportion",
+    "proportion_difference",
     "reliability_curve",
+    "risk_coverage_curve",
     "roc_curve",
+    "sample_size",
     "sensitivity",
     "specificity",
+    "subgroup_differences",
+    "subgroup_estimates",
     "threshold_table",
     "youden_index",
 ]

@@ -1,0 +1,116 @@
+"""Abstention: how the error falls when the least certain images are left to a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from medimg_cnn._types import FloatVector, IntVector
+from medimg_cnn._validation import check_fraction
+from medimg_cnn.errors import ArgumentError
+from medimg_cnn.evaluation._inputs import Missing, Outcome, as_scored, as_vector, check_level
+from medimg_cnn.evaluation._proportions import wilson_band
+
+__all__ = ["RiskCoverageCurve", "risk_coverage_curve"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RiskCoverageCurve:
+    """Error rate among the images that are kept, from the most certain few to all.
+
+    Attributes:
+        confidence: (k,) falling; at each point images with at least this confidence are kept.
+        coverage: (k,) share of images kept.
+        risk: (k,) share of the kept that are wrong.
+        lower: (k,) Wilson bound of ``risk``, each point by itself, images taken as independent.
+        upper: (k,) upper bound.
+        sensitivity: (k,) among the kept; NaN where none has the condition.
+        specificity: (k,) among the kept; NaN where all have it.
+        kept: (k,) images.
+        area: mean risk over coverage (AURC); lower is better.
+        threshold: of the decision.
+    """
+
+    confidence: FloatVector
+    coverage: FloatVector
+    risk: FloatVector
+    lower: FloatVector
+    upper: FloatVector
+    sensitivity: FloatVector
+    specificity: FloatVector
+    kept: IntVector
+    area: float
+    threshold: float
+
+
+def risk_coverage_curve(
+    y: Outcome,
+    p: ArrayLike | None = None,
+    *,
+    threshold: float = 0.5,
+    confidence: ArrayLike | None = None,
+    positive: object = None,
+    level: float = 0.95,
+    missing: Missing = "raise",
+) -> RiskCoverageCurve:
+    """Return error rate against coverage; images of equal confidence are kept or left together.
+
+    Args:
+        y: (n,) outcomes 0/1 or boolean, texts with ``positive=``, or Predictions.
+        p: (n,) probabilities of the positive class.
+        threshold: an image is called positive if and only if p >= threshold; inside (0, 1).
+        confidence: (n,) any measure, higher = surer; by default |logit(p) - logit(threshold)|, the
+            distance from the decision.
+        positive: the value of ``y`` that has the condition, where ``y`` is not 0/1.
+        level: confidence level of the bounds.
+        missing: "raise" or "drop" rows whose probability is NaN.
+
+    Raises:
+        ArgumentError: malformed input, or a confidence that is NaN.
+
+    Source: Y. Geifman and R. El-Yaniv 2017, arXiv:1705.08500.
+
+    Example:
+        >>> curve = risk_coverage_curve([0, 0, 1, 1], [0.1, 0.6, 0.7, 0.9])
+        >>> curve.coverage.tolist(), curve.risk.tolist()
+        ([0.5, 0.75, 1.0], [0.0, 0.0, 0.25])
+    """
+    data = as_scored(y, p, positive=positive, missing=missing, probability=True)
+    cut = check_fraction("threshold", threshold, open_ends=True)
+    sure: FloatVector
+    if confidence is None:
+        # Rounded: 0.1 and 0.9 are as far from 0.5 as each other, and must not be told apart by a last digit.
+        sure = np.round(np.abs(special.logit(data.score) - float(special.logit(cut))), 12).astype(np.float64)
+    else:
+        sure = as_vector("confidence", confidence)
+        if data.dropped or sure.size != data.n or np.isnan(sure).any():
+            raise ArgumentError(
+                f"confidence: must have a value for each of the {data.n} images, none missing; got {sure.size}."
+            )
+    order = np.argsort(-sure, kind="stable")
+    ranked = sure[order]
+    last = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
+    ill, called = data.y[order], data.score[order] >= cut
+    kept = (last + 1).astype(np.int64)
+    wrong = np.cumsum(ill != called)[last]
+    positives = np.cumsum(ill)[last]
+    found, cleared = np.cumsum(ill & called)[last], np.cumsum(~ill & ~called)[last]
+    risk = wrong / kept
+    lower, upper = wilson_band(wrong.astype(np.float64), kept.astype(np.float64), check_level(level))
+    with np.errstate(invalid="ignore"):
+        sensitivity, specificity = found / positives, cleared / (kept - positives)
+    return RiskCoverageCurve(
+        confidence=ranked[last],
+        coverage=kept / data.n,
+        risk=risk,
+        lower=lower,
+        upper=upper,
+        sensitivity=sensitivity,
+        specificity=specificity,
+        kept=kept,
+        area=float(np.diff(kept, prepend=0) @ risk) / data.n,
+        threshold=cut,
+    )
