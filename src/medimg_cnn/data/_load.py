@@ -30,7 +30,7 @@ _FILE_SIZE = (128, 128)
 
 
 def load_dataset(
-    source: PathLike | tuple[Any, Any],
+    source: PathLike | tuple[Any, Any] | Mapping[str, Any],
     *,
     positive: str | int | bool | None = None,
     classes: Sequence[Any] | None = None,
@@ -44,6 +44,7 @@ def load_dataset(
     split: str | None = "split",
     subgroups: Sequence[str] | Mapping[str, Sequence[Any]] = (),
     root: PathLike | None = None,
+    dicom_key: Literal["PatientID", "StudyInstanceUID", "SOPInstanceUID"] | None = None,
     fractions: tuple[float, float, float] = (0.7, 0.15, 0.15),
     seed: int = 0,
     batch_size: int = 32,
@@ -62,8 +63,9 @@ def load_dataset(
     Args:
         source: a folder with one sub-folder for each class; a folder with train, val and test folders that each
             hold these; a table (.csv, .tsv, .parquet) with a row for each image; an .npz file with the keys
-            train_images, train_labels and so on; or two arrays (images, labels): images (n, h, w) or
-            (n, h, w, 1 or 3), uint8, uint16 or float from 0 to 1.
+            train_images, train_labels and so on; a .zip or .tar archive of folders, read in place; two arrays
+            (images, labels): images (n, h, w) or (n, h, w, 1 or 3), uint8, uint16 or float from 0 to 1; or a
+            mapping of site names to any of these, which adds the subgroup column "site".
         positive: the label of those who have the condition. May be left out where one label, and only one, is a
             word for not having it (normal, negative, healthy, control, benign, no_..., without_...), or where
             labels are true or false. Never taken from the order of the names.
@@ -82,7 +84,10 @@ def load_dataset(
         split: column of given parts (train, val, test). Given parts are kept and checked; a missing one is taken
             from training, by patient. None splits anew.
         subgroups: columns to carry along, for example ("site", "sex"). For arrays: name -> values.
-        root: folder that a table's paths are relative to; by default the folder of the table.
+        root: folder or archive that a table's paths are relative to; by default the folder of the table.
+        dicom_key: for a table of labels of DICOM files below ``root``: which identifier its rows name, in a
+            column of that name (or of the name ``path``). A row may have many files. Patients are then known
+            from the files, unless ``patients`` says otherwise.
         fractions: shares of training, validation and test; 0 leaves a part out.
         seed: of the division and of the order of batches, 0 to 2**31 - 1. The same seed divides the same images
             in the same way whatever the order of rows or files.
@@ -107,11 +112,11 @@ def load_dataset(
 
     Example:
         >>> import numpy as np
-        >>> images = np.random.default_rng(0).integers(0, 256, (60, 8, 8), dtype=np.uint8)
-        >>> labels = np.array(["normal", "effusion"] * 30)
-        >>> data = load_dataset((images, labels), patients=np.arange(60) // 2, seed=7)
+        >>> images = np.random.default_rng(0).integers(0, 256, (80, 8, 8), dtype=np.uint8)
+        >>> labels = np.array(["normal", "effusion"] * 40)
+        >>> data = load_dataset((images, labels), patients=np.arange(80) // 2, seed=7)
         >>> data.classes, data.train.n, data.validation.n, data.test.n
-        (('normal', 'effusion'), 42, 8, 10)
+        (('normal', 'effusion'), 56, 12, 12)
     """
     check_integer("batch_size", batch_size, low=1)
     check_integer("memory_budget", memory_budget, low=0)
@@ -129,6 +134,7 @@ def load_dataset(
         split=split,
         subgroups=subgroups,
         root=None if root is None else str(root),
+        dicom_key=dicom_key,
     )
     records = open_source(source, options)
     records, names = _two_classes(records, positive=positive, classes=classes)

@@ -80,6 +80,7 @@ class SourceOptions:
     split: str | None = "split"
     subgroups: Sequence[str] | Mapping[str, Sequence[Any]] = ()
     root: str | None = None
+    dicom_key: str | None = None
 
     @property
     def subgroup_names(self) -> tuple[str, ...]:

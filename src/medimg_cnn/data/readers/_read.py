@@ -68,7 +68,7 @@ def register_reader(reader: Reader) -> None:
         _READERS[:] = [reader, *(known for known in _READERS if known.name != reader.name)]
 
 
-def is_image_file(path: PathLike) -> bool:
+def is_image_file(path: PathLike | BinaryIO) -> bool:
     """Say whether some reader accepts the file, from its content; a broken link or a folder is none.
 
     Example:

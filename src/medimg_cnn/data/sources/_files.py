@@ -1,22 +1,24 @@
-"""Images in files: finding them in a folder, and decoding them."""
+"""Places that hold files, seen alike by the sources; here the folder on a disk."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from medimg_cnn._types import ImageSize
+from medimg_cnn.data._records import PixelSource
 from medimg_cnn.errors import ImageReadError
 
 if TYPE_CHECKING:
     from medimg_cnn.data.readers import DecodedImage, ReadOptions
 
-__all__ = ["FilePixels", "FoundFiles", "find_images"]
+__all__ = ["FilePixels", "Folder", "FoundFiles", "Tree", "choose_images"]
 
 # A file so named is meant as an image: where it cannot be decoded it is listed, not passed over.
 _IMAGE_SUFFIXES = frozenset(
@@ -27,20 +29,105 @@ _IMAGE_SUFFIXES = frozenset(
 )  # fmt: skip
 _OTHER_SUFFIXES = frozenset(
     {
-        ".cfg", ".csv", ".db", ".doc", ".docx", ".htm", ".html", ".ini", ".ipynb", ".json", ".lnk", ".log", ".md",
-        ".npy", ".npz", ".ods", ".parquet", ".pdf", ".py", ".rst", ".sh", ".tsv", ".txt", ".url", ".xls",
-        ".xlsx", ".xml", ".yaml", ".yml", ".zip", ".tar", ".gz",
+        ".cfg", ".csv", ".db", ".doc", ".docx", ".gz", ".htm", ".html", ".ini", ".ipynb", ".json", ".lnk", ".log",
+        ".md", ".npy", ".npz", ".ods", ".parquet", ".pdf", ".py", ".rst", ".sh", ".tar", ".tgz", ".tsv", ".txt",
+        ".url", ".xls", ".xlsx", ".xml", ".yaml", ".yml", ".zip",
     }
 )  # fmt: skip
 _OTHER_NAMES = frozenset({"dicomdir", "thumbs.db", "desktop.ini", "license", "readme"})
+_BLOCK = 2**20
 _SKIPPED_FOLDERS = frozenset({"__macosx", "@eadir", "$recycle.bin"})
 
 
-class FilePixels:
-    """Decodes files by position. Paths are relative to one root unless they are absolute."""
+@dataclass(slots=True)
+class FoundFiles:
+    """Files below a root, as sorted relative POSIX paths, and what was passed over."""
 
-    def __init__(self, root: Path, paths: Sequence[str]) -> None:
-        self._root = str(root)
+    paths: list[str] = field(default_factory=list)
+    ignored: Counter[str] = field(default_factory=Counter)
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what was passed over, in sentences."""
+        return tuple(f"Passed over {count} {kind}." for kind, count in sorted(self.ignored.items()))
+
+
+class Tree(Protocol):
+    """A folder or an archive."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in messages."""
+        ...
+
+    def files(self) -> FoundFiles:
+        """Return all files but hidden ones and those that lead out."""
+        ...
+
+    def open(self, path: str) -> BinaryIO:
+        """Open a file; raise ImageReadError where that cannot be."""
+        ...
+
+    def pixels(self, paths: Sequence[str]) -> PixelSource:
+        """Return what decodes these files."""
+        ...
+
+
+class Folder:
+    """A folder on a disk."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    @property
+    def name(self) -> str:
+        """The folder's path."""
+        return str(self._root)
+
+    def files(self) -> FoundFiles:
+        """Walk the folder. Symbolic links that leave it or point to a folder are passed over and counted."""
+        found = FoundFiles()
+        inside = os.path.realpath(self._root)
+        pending = [""]
+        while pending:
+            folder = pending.pop()
+            with os.scandir(os.path.join(self._root, folder)) as entries:  # noqa: PTH118 - objects are slow
+                for entry in entries:
+                    relative = f"{folder}/{entry.name}" if folder else entry.name
+                    if entry.name.startswith("."):
+                        found.ignored["hidden files or folders"] += 1
+                    elif entry.is_symlink() and not _stays(entry.path, inside):
+                        found.ignored["symbolic links that leave the folder or point to a folder"] += 1
+                    elif entry.is_dir():
+                        if entry.name.casefold() not in _SKIPPED_FOLDERS:
+                            pending.append(relative)
+                    elif entry.is_file():
+                        found.paths.append(relative)
+        found.paths.sort()
+        return found
+
+    def open(self, path: str) -> BinaryIO:
+        """Open a file below the folder."""
+        full = os.path.join(self._root, path)  # noqa: PTH118 - a path object per image is slow
+        try:
+            if not stat.S_ISREG(os.stat(full).st_mode):  # noqa: PTH116 - as above; a pipe would wait for ever
+                raise ImageReadError(f"{full}: must be a file; got a folder, pipe or device. Name a file.")
+            return open(full, "rb")  # noqa: PTH123 - as above; the caller closes it
+        except ImageReadError:
+            raise
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or "the path is not valid"
+            raise ImageReadError(f"{full}: must be a readable file; {reason}. Check the path.") from error
+
+    def pixels(self, paths: Sequence[str]) -> FilePixels:
+        """Return what decodes these files."""
+        return FilePixels(self.open, paths)
+
+
+class FilePixels:
+    """Decodes files by position in a list of paths."""
+
+    def __init__(self, open_file: Callable[[str], BinaryIO], paths: Sequence[str]) -> None:
+        self._open = open_file
         self._paths = paths
 
     def __len__(self) -> int:
@@ -53,74 +140,50 @@ class FilePixels:
 
     def digest(self, index: int) -> str:
         """Return the sha256 of the file's bytes."""
-        path = self._path(index)
-        try:
-            with open(path, "rb") as stream:  # noqa: PTH123 - a path object per image is slow and large
-                return hashlib.file_digest(stream, "sha256").hexdigest()
-        except OSError as error:
-            raise ImageReadError(f"{path}: cannot be opened ({error.strerror}).") from error
+        digest = hashlib.sha256()
+        with self._open(self._paths[index]) as stream:
+            try:
+                while block := stream.read(_BLOCK):
+                    digest.update(block)
+                return digest.hexdigest()
+            except OSError as error:
+                raise ImageReadError(f"{self._paths[index]}: cannot be read ({error.strerror}).") from error
 
     def decode(self, index: int, options: ReadOptions, minimum_size: ImageSize | None) -> DecodedImage:
         """Return the decoded file."""
         from medimg_cnn.data.readers import read_decoded
 
-        return read_decoded(self._path(index), options, minimum_size=minimum_size)
-
-    def _path(self, index: int) -> str:
-        return os.path.join(self._root, self._paths[index])  # noqa: PTH118 - as above
+        with self._open(self._paths[index]) as stream:
+            return read_decoded(stream, options, minimum_size=minimum_size)
 
 
-@dataclass(slots=True)
-class FoundFiles:
-    """Image files below a root, as sorted relative POSIX paths, and what was passed over."""
+def choose_images(tree: Tree) -> FoundFiles:
+    """Return the image files of a tree; files of other kinds are counted.
 
-    paths: list[str] = field(default_factory=list)
-    ignored: Counter[str] = field(default_factory=Counter)
-
-    def notes(self) -> tuple[str, ...]:
-        """Return what was passed over, in sentences."""
-        return tuple(f"{count} {kind} passed over." for kind, count in sorted(self.ignored.items()))
-
-
-def find_images(root: Path) -> FoundFiles:
-    """Walk a folder and return its image files.
-
-    Hidden files and folders, other kinds of file, and symbolic links that leave the root or point to a
-    folder are passed over and counted.
+    A file is an image by its suffix, or, where the suffix says nothing, by its first bytes.
     """
-    found = FoundFiles()
-    inside = os.path.realpath(root)
-    pending = [""]
-    while pending:
-        folder = pending.pop()
-        with os.scandir(os.path.join(root, folder)) as entries:  # noqa: PTH118 - 100,000 path objects are slow
-            for entry in entries:
-                relative = f"{folder}/{entry.name}" if folder else entry.name
-                if entry.name.startswith("."):
-                    found.ignored["hidden files or folders"] += 1
-                elif entry.is_symlink() and not _stays(entry.path, inside):
-                    found.ignored["symbolic links that leave the folder or point to a folder"] += 1
-                elif entry.is_dir():
-                    if entry.name.casefold() not in _SKIPPED_FOLDERS:
-                        pending.append(relative)
-                elif _is_image(entry):
-                    found.paths.append(relative)
-                else:
-                    found.ignored["files that are not images"] += 1
-    found.paths.sort()
-    return found
+    found = tree.files()
+    images = [path for path in found.paths if _is_image(tree, path)]
+    ignored = Counter(found.ignored)
+    if len(images) < len(found.paths):
+        ignored["files that are not images"] += len(found.paths) - len(images)
+    return FoundFiles(images, ignored)
 
 
-def _is_image(entry: os.DirEntry[str]) -> bool:
-    name = entry.name.casefold()
-    suffix = os.path.splitext(name)[1]  # noqa: PTH122 - as above
+def _is_image(tree: Tree, path: str) -> bool:
+    name = path.rsplit("/", maxsplit=1)[-1].casefold()
+    suffix = os.path.splitext(name)[1]  # noqa: PTH122 - a path object per file is slow
     if suffix in _IMAGE_SUFFIXES or name.endswith(".nii.gz"):
         return True
     if suffix in _OTHER_SUFFIXES or name in _OTHER_NAMES:
         return False
     from medimg_cnn.data.readers import is_image_file
 
-    return is_image_file(entry.path)
+    try:
+        with tree.open(path) as stream:
+            return is_image_file(stream)
+    except ImageReadError:
+        return False
 
 
 def _stays(path: str, inside: str) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from medimg_cnn._validation import explain
 from medimg_cnn.data._positive import label_text
 from medimg_cnn.data._records import LabelKind, Records, SourceOptions
-from medimg_cnn.data.sources._files import FilePixels
+from medimg_cnn.data.sources._files import Tree
 from medimg_cnn.data.sources._parts import canonical_parts
 from medimg_cnn.data.sources._patients import patients_from_paths
 from medimg_cnn.data.sources._tables import TextTable, read_table
@@ -19,7 +19,7 @@ from medimg_cnn.errors import DataError
 __all__ = ["label_column", "read_manifest", "split_column"]
 
 
-def read_manifest(path: Path, options: SourceOptions) -> Records:
+def read_manifest(path: Path, tree: Tree, options: SourceOptions) -> Records:
     """Read a manifest.
 
     Raises:
@@ -27,16 +27,15 @@ def read_manifest(path: Path, options: SourceOptions) -> Records:
         ArgumentError: a named column is not there; the message lists the columns.
     """
     table = read_table(path)
-    root = Path(options.root) if options.root is not None else path.parent
     name = table.path_column(options.path)
     cells = table.complete_column(name, argument="path", next_step="Remove these rows.")
-    paths = _relative(cells, root, table)
+    paths = _relative(cells, tree, table)
     labels, kind = label_column(table, options.label)
     patients = options.patients
     return Records(
         sample_ids=paths,
         labels=labels,
-        pixels=FilePixels(root, paths),
+        pixels=tree.pixels(paths),
         patients=table.complete_column(
             patients, argument="patients", next_step="Give each patient an id, or leave these rows out."
         )
@@ -77,14 +76,14 @@ def _number(cell: str) -> str:
         return cell
 
 
-def _relative(cells: Sequence[str], root: Path, table: TextTable) -> list[str]:
-    base = os.path.abspath(root)  # noqa: PTH100 - 100,000 path objects are slow; links are not to be resolved
+def _relative(cells: Sequence[str], tree: Tree, table: TextTable) -> list[str]:
+    base = os.path.abspath(tree.name)  # noqa: PTH100 - 100,000 path objects are slow; links are not to be resolved
     paths = []
     for row, cell in enumerate(cells):
         full = os.path.normpath(os.path.join(base, cell.replace("\\", "/")))  # noqa: PTH118 - as above
         if os.path.commonpath([full, base]) != base:
             raise DataError(
-                f"{table.name}, data row {row + 1}: a path must stay inside {root}; got {cell!r}. "
+                f"{table.name}, data row {row + 1}: a path must stay inside {tree.name}; got {cell!r}. "
                 "If the images lie elsewhere, pass the folder that holds them all as root=."
             )
         paths.append(os.path.relpath(full, base).replace(os.sep, "/"))

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from medimg_cnn._validation import explain
 from medimg_cnn.data._records import Records, SourceOptions
+from medimg_cnn.data.sources._archive import Archive, is_archive
 from medimg_cnn.data.sources._arrays import read_arrays, read_npz
+from medimg_cnn.data.sources._dicom_tree import read_dicom_tree
+from medimg_cnn.data.sources._files import Folder, Tree
 from medimg_cnn.data.sources._folder import read_folder
 from medimg_cnn.data.sources._manifest import read_manifest
+from medimg_cnn.data.sources._sites import join_sites
 from medimg_cnn.data.sources._tables import TABLE_SUFFIXES
 from medimg_cnn.errors import ArgumentError
 
 __all__ = ["open_source"]
+
+_KINDS = "a folder, a table (.csv, .tsv, .parquet), an .npz file, or an archive (.zip, .tar, .tar.gz)"
 
 
 def open_source(source: Any, options: SourceOptions) -> Records:
@@ -23,24 +30,39 @@ def open_source(source: Any, options: SourceOptions) -> Records:
     Raises:
         ArgumentError: the source is of no known kind, or does not exist.
     """
+    if isinstance(source, Mapping):
+        return join_sites({str(site): item for site, item in source.items()}, options, open_source)
     if isinstance(source, (str, os.PathLike)):
         return _open_path(Path(source), options)
     if isinstance(source, tuple) and len(source) == 2:
         return read_arrays(source, options)
-    rule = "must be a folder, a table (.csv, .tsv, .parquet), an .npz file, or (images, labels)"
+    rule = f"must be {_KINDS}, (images, labels), or a mapping of sites to these"
     raise ArgumentError(explain("source", rule, type(source).__name__))
 
 
 def _open_path(path: Path, options: SourceOptions) -> Records:
-    if path.is_dir():
-        return read_folder(path, options)
-    if not path.exists():
-        step = f"The working folder is {Path.cwd()}." if not path.is_absolute() else ""
-        raise ArgumentError(explain("source", "must exist", str(path), step))
+    _must_exist("source", path)
+    if path.is_dir() or is_archive(path):
+        return read_folder(_tree(path), options)
     suffix = path.suffix.lower()
     if suffix in TABLE_SUFFIXES:
-        return read_manifest(path, options)
+        root = path.parent if options.root is None else Path(options.root)
+        _must_exist("root", root)
+        if not root.is_dir() and not is_archive(root):
+            raise ArgumentError(explain("root", "must be a folder or an archive", str(root)))
+        if options.dicom_key is not None:
+            return read_dicom_tree(path, _tree(root), options)
+        return read_manifest(path, _tree(root), options)
     if suffix == ".npz":
         return read_npz(path, options)
-    rule = "must be a folder, a table (.csv, .tsv, .parquet) or an .npz file"
-    raise ArgumentError(explain("source", rule, str(path)))
+    raise ArgumentError(explain("source", f"must be {_KINDS}", str(path)))
+
+
+def _tree(path: Path) -> Tree:
+    return Folder(path) if path.is_dir() else Archive(path)
+
+
+def _must_exist(argument: str, path: Path) -> None:
+    if not path.exists():
+        step = "" if path.is_absolute() else f"The working folder is {Path.cwd()}."
+        raise ArgumentError(explain(argument, "must exist", str(path), step))

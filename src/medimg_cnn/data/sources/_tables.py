@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import BinaryIO
 
 from medimg_cnn._validation import import_optional, suggest
 from medimg_cnn.errors import ArgumentError, DataError
 
-__all__ = ["PATH_NAMES", "TABLE_SUFFIXES", "TextTable", "is_missing", "read_table"]
+__all__ = ["PATH_NAMES", "TABLE_SUFFIXES", "TextTable", "is_missing", "read_table", "read_table_stream"]
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
 PATH_NAMES = ("path", "file", "filename", "file_name", "filepath", "file_path", "image", "image_path")
@@ -79,49 +81,64 @@ def is_missing(value: str) -> bool:
 
 
 def read_table(path: Path) -> TextTable:
-    """Read a table; every cell as text, stripped.
+    """Read a table file; see ``read_table_stream``.
 
     Raises:
-        DataError: the file cannot be read as a table.
+        DataError: the file cannot be opened or read as a table.
+    """
+    try:
+        with path.open("rb") as stream:
+            return read_table_stream(stream, str(path))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}).") from error
+
+
+def read_table_stream(stream: BinaryIO, name: str) -> TextTable:
+    """Read a table, its kind told from the name; every cell as text, stripped.
+
+    Raises:
+        DataError: the content cannot be read as a table.
         MissingDependencyError: a Parquet file, and pyarrow is not installed.
     """
-    return _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path)
+    if name.lower().endswith(".parquet"):
+        return _read_parquet(stream, name)
+    return _read_csv(stream, name)
 
 
-def _read_csv(path: Path) -> TextTable:
+def _read_csv(stream: BinaryIO, path: str) -> TextTable:
+    text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            header_line = stream.readline()
-            stream.seek(0)
-            rows = csv.reader(stream, delimiter=_delimiter(header_line, path), strict=True)
-            header = [name.strip() for name in next(rows, [])]
-            _check_header(header, path)
-            columns: list[list[str]] = [[] for _ in header]
-            for row in rows:
-                if not row:
-                    continue
-                if len(row) != len(header):
-                    raise DataError(
-                        f"{path}, line {rows.line_num}: a row must have the {len(header)} cells of the header; "
-                        f"got {len(row)}. Quote cells that hold the separator."
-                    )
-                for column, cell in zip(columns, row, strict=True):
-                    column.append(cell.strip())
+        delimiter = _delimiter(text.readline(), path)
+        text.seek(0)
+        rows = csv.reader(text, delimiter=delimiter, strict=True)
+        header = [name.strip() for name in next(rows, [])]
+        _check_header(header, path)
+        columns: list[list[str]] = [[] for _ in header]
+        for row in rows:
+            if not row:
+                continue
+            if len(row) != len(header):
+                raise DataError(
+                    f"{path}, line {rows.line_num}: a row must have the {len(header)} cells of the header; "
+                    f"got {len(row)}. Quote cells that hold the separator."
+                )
+            for column, cell in zip(columns, row, strict=True):
+                column.append(cell.strip())
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(
             f"{path}: must be a CSV table in UTF-8; {error}. Save it again as UTF-8 CSV."
         ) from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}).") from error
+    finally:
+        text.detach()  # the caller closes the stream
     return _checked(path, dict(zip(header, columns, strict=True)))
 
 
-def _read_parquet(path: Path) -> TextTable:
+def _read_parquet(stream: BinaryIO, path: str) -> TextTable:
     import_optional("pyarrow", extra="parquet", why=f"Reading the table {path}")
     import pandas as pd
 
     try:
-        frame = pd.read_parquet(path)
+        frame = pd.read_parquet(stream)
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read as a Parquet table ({type(error).__name__}).") from error
     return _checked(path, {str(name): _texts(frame[name].tolist()) for name in frame.columns})
@@ -137,20 +154,20 @@ def _texts(values: Sequence[object]) -> list[str]:
     return texts
 
 
-def _checked(path: Path, columns: Mapping[str, Sequence[str]]) -> TextTable:
-    table = TextTable(path.name, columns)
+def _checked(path: str, columns: Mapping[str, Sequence[str]]) -> TextTable:
+    table = TextTable(PurePath(path).name, columns)
     if not columns or len(table) == 0:
         raise DataError(f"{path}: the table must have a header and at least one row; it has none.")
     return table
 
 
-def _delimiter(header: str, path: Path) -> str:
-    if path.suffix.lower() == ".tsv":
+def _delimiter(header: str, path: str) -> str:
+    if path.lower().endswith(".tsv"):
         return "\t"
     return max((",", ";", "\t"), key=header.count)
 
 
-def _check_header(header: Collection[str], path: Path) -> None:
+def _check_header(header: Collection[str], path: str) -> None:
     names = list(header)
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:

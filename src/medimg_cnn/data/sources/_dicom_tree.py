@@ -1,0 +1,123 @@
+"""A tree of DICOM files and a table of labels, joined by an identifier inside the files."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from medimg_cnn._validation import check_choice, explain
+from medimg_cnn.data._records import Records, SourceOptions
+from medimg_cnn.data.sources._files import FoundFiles, Tree, choose_images
+from medimg_cnn.data.sources._manifest import label_column, split_column
+from medimg_cnn.data.sources._patients import patients_from_paths
+from medimg_cnn.data.sources._tables import TextTable, read_table
+from medimg_cnn.errors import DataError, ImageReadError
+
+__all__ = ["read_dicom_tree"]
+
+_KEYS = {"PatientID": "patient_id", "StudyInstanceUID": "study_uid", "SOPInstanceUID": "sop_uid"}
+
+
+def read_dicom_tree(table_path: Path, tree: Tree, options: SourceOptions) -> Records:
+    """Read a table whose rows name a patient, study or instance, and the DICOM files that belong to each.
+
+    A row may have many files. Files without a row, and rows without a file, are counted and left out. Where the
+    table names no patients the PatientID of the files is taken.
+
+    Raises:
+        DataError: an identifier occurs in two rows, or no file belongs to any row.
+        ArgumentError: a named column is not there.
+    """
+    key = check_choice("dicom_key", options.dicom_key, tuple(_KEYS))
+    table = read_table(table_path)
+    column = options.path if options.path in table and key not in table else key
+    cells = table.complete_column(column, argument="dicom_key", next_step="Remove these rows.")
+    row_of = _rows_by_key(cells, table, column)
+    found = choose_images(tree)
+    identifiers = _identifiers(tree, found)
+    chosen = [(path, ids) for path, ids in identifiers if ids[_KEYS[key]] in row_of]
+    if not chosen:
+        raise DataError(
+            f"{table.name}: the column {column!r} must hold the {key} of files below {tree.name}; it holds none of the "
+            f"{len(identifiers)} DICOM files there. Check the key, and that identifiers were not replaced."
+        )
+    paths = [path for path, _ in chosen]
+    rows = [row_of[ids[_KEYS[key]]] for _, ids in chosen]
+    labels, kind = label_column(table, options.label)
+    parts = split_column(table, options.split)
+
+    def joined(values: Sequence[str]) -> list[str]:
+        return [values[row] for row in rows]
+
+    return Records(
+        sample_ids=paths,
+        labels=joined(labels),
+        pixels=tree.pixels(paths),
+        patients=_patients(table, options, rows, [ids["patient_id"] for _, ids in chosen], paths),
+        parts=None if parts is None else joined(parts),
+        columns={name: joined(table.column(name, argument="subgroups")) for name in options.subgroup_names},
+        label_kind=kind,
+        origin=f"{table_path} with {tree.name}",
+        notes=_notes(found, identifiers, chosen, len(row_of) - len(set(rows)), table),
+    )
+
+
+def _patients(
+    table: TextTable, options: SourceOptions, rows: Sequence[int], read: Sequence[str], paths: Sequence[str]
+) -> list[str] | None:
+    patients = options.patients
+    if isinstance(patients, str) and (patients in table or patients != "PatientID"):
+        cells = table.complete_column(patients, argument="patients", next_step="Give each row an id.")
+        return [cells[row] for row in rows]
+    if patients is not None and not isinstance(patients, str):
+        return patients_from_paths(patients, paths)
+    if all(read):
+        return list(read)
+    if patients is None:
+        return None
+    raise DataError(
+        explain("patients", "every file must have a PatientID", f"{sum(not item for item in read)} without")
+    )
+
+
+def _rows_by_key(cells: Sequence[str], table: TextTable, column: str) -> dict[str, int]:
+    repeated = sum(count > 1 for count in Counter(cells).values())
+    if repeated:
+        raise DataError(
+            f"{table.name}: each value of the column {column!r} must occur in one row; {repeated} occur in more. "
+            "Use a finer key (SOPInstanceUID is that of one image), or remove the repeated rows."
+        )
+    return {cell: row for row, cell in enumerate(cells)}
+
+
+def _identifiers(tree: Tree, found: FoundFiles) -> list[tuple[str, dict[str, str]]]:
+    from medimg_cnn.data.readers import dicom_identifiers
+
+    def identify(path: str) -> dict[str, str] | None:
+        try:
+            with tree.open(path) as stream:
+                return dicom_identifiers(stream)
+        except ImageReadError:
+            return None
+
+    with ThreadPoolExecutor(thread_name_prefix="medimg_cnn-identify") as pool:
+        results = list(pool.map(identify, found.paths))
+    return [(path, ids) for path, ids in zip(found.paths, results, strict=True) if ids is not None]
+
+
+def _notes(
+    found: FoundFiles,
+    identifiers: Sequence[tuple[str, dict[str, str]]],
+    chosen: Sequence[tuple[str, dict[str, str]]],
+    empty_rows: int,
+    table: TextTable,
+) -> tuple[str, ...]:
+    counts = {
+        "files that cannot be read as DICOM": len(found.paths) - len(identifiers),
+        f"DICOM files without a row in {table.name}": len(identifiers) - len(chosen),
+        f"rows of {table.name} without a file": empty_rows,
+    }
+    said = tuple(f"Left out {count} {what}." for what, count in counts.items() if count)
+    return found.notes() + said

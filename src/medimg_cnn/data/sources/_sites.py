@@ -1,0 +1,103 @@
+"""Several sources, one for each site, as one."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+from medimg_cnn._types import ImageSize
+from medimg_cnn._validation import explain
+from medimg_cnn.data._records import PixelSource, Records, SourceOptions
+from medimg_cnn.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from medimg_cnn.data.readers import DecodedImage, ReadOptions
+
+__all__ = ["JoinedPixels", "join_sites"]
+
+_COLUMN = "site"
+
+
+def join_sites(
+    sources: Mapping[str, Any], options: SourceOptions, open_source: Callable[[Any, SourceOptions], Records]
+) -> Records:
+    """Read each site's source and put them one after the other, with a column "site".
+
+    Sample ids get the site's name in front. Patient ids are left as they are: an id that occurs at two sites
+    is taken for one patient, which can only keep more images together.
+
+    Raises:
+        ArgumentError: there are fewer than two sites, or only some of them know patients or parts.
+    """
+    if len(sources) < 2:
+        raise ArgumentError(explain("source", "a mapping must name at least two sites", list(sources)))
+    found = {site: open_source(source, _without_site(options)) for site, source in sources.items()}
+    tables = list(found.values())
+    for what, argument in (("patients", "patients"), ("parts", "split")):
+        without = [site for site, table in found.items() if getattr(table, what) is None]
+        if 0 < len(without) < len(found):
+            raise ArgumentError(
+                f"{argument}: either all sites or none must give {what}; {', '.join(map(repr, without))} give none. "
+                "Add the column there, or pass None."
+            )
+    names = list(tables[0].columns)
+    columns: dict[str, Sequence[str]] = {
+        name: _chain([table.columns[name] for table in tables]) for name in names
+    }
+    columns[_COLUMN] = [site for site, table in found.items() for _ in table.labels]
+    return Records(
+        sample_ids=[f"{site}/{name}" for site, table in found.items() for name in table.sample_ids],
+        labels=_chain([table.labels for table in tables]),
+        pixels=JoinedPixels([table.pixels for table in tables]),
+        patients=None if tables[0].patients is None else _chain([table.patients or () for table in tables]),
+        parts=None if tables[0].parts is None else _chain([table.parts or () for table in tables]),
+        columns=columns,
+        label_kind="boolean" if all(table.label_kind == "boolean" for table in tables) else "text",
+        origin=" + ".join(found),
+        notes=tuple(f"{site}: {note}" for site, table in found.items() for note in table.notes),
+    )
+
+
+class JoinedPixels:
+    """Several pixel sources, one after the other."""
+
+    def __init__(self, sources: Sequence[PixelSource]) -> None:
+        self._sources = sources
+        self._starts = [0, *accumulate(len(source) for source in sources)]
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    @property
+    def native_size(self) -> ImageSize | None:
+        """(height, width) where all sources have the same, else None."""
+        sizes = {source.native_size for source in self._sources}
+        return next(iter(sizes)) if len(sizes) == 1 else None
+
+    def digest(self, index: int) -> str:
+        """Return the digest of the image."""
+        source, place = self._find(index)
+        return source.digest(place)
+
+    def decode(self, index: int, options: ReadOptions, minimum_size: ImageSize | None) -> DecodedImage:
+        """Return the decoded image."""
+        source, place = self._find(index)
+        return source.decode(place, options, minimum_size)
+
+    def _find(self, index: int) -> tuple[PixelSource, int]:
+        which = bisect.bisect_right(self._starts, index) - 1
+        return self._sources[which], index - self._starts[which]
+
+
+def _without_site(options: SourceOptions) -> SourceOptions:
+    if isinstance(options.subgroups, Mapping):
+        step = "Name columns that every site's table has."
+        raise ArgumentError(explain("subgroups", "must be names where sites are joined", "a mapping", step))
+    return replace(options, subgroups=tuple(name for name in options.subgroups if name != _COLUMN))
+
+
+def _chain(columns: Sequence[Sequence[str]]) -> list[str]:
+    return [value for column in columns for value in column]
