@@ -26,7 +26,7 @@ from medimg_cnn.evaluation._accuracy import (
 )
 from medimg_cnn.evaluation._aggregation import PatientScores, aggregate_by_patient
 from medimg_cnn.evaluation._auprc import auprc
-from medimg_cnn.evaluation._auroc import auroc
+from medimg_cnn.evaluation._auroc import auroc, hanley_mcneil_error
 from medimg_cnn.evaluation._calibration import CalibrationSummary, calibration, expected_calibration_error
 from medimg_cnn.evaluation._clustered import clustered_proportion
 from medimg_cnn.evaluation._comparison import (
@@ -127,6 +127,7 @@ __all__ = [
     "f1",
     "fit_calibration",
     "fit_conformal",
+    "hanley_mcneil_error",
     "jaccard",
     "kappa",
     "log_loss",

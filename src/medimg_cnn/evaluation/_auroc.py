@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from scipy import optimize, special
 
 from medimg_cnn._types import FloatVector
-from medimg_cnn._validation import check_choice
+from medimg_cnn._validation import check_choice, check_fraction, check_integer
 from medimg_cnn.evaluation._accuracy import NO_NEGATIVES, NO_POSITIVES
 from medimg_cnn.evaluation._clustered import FEW_PATIENTS, few_patients, t_quantile
 from medimg_cnn.evaluation._combine import Limits
@@ -19,7 +19,15 @@ from medimg_cnn.evaluation._estimate import Estimate, bounded, undefined
 from medimg_cnn.evaluation._inputs import Missing, Outcome, Scored, as_scored, check_level
 from medimg_cnn.evaluation._proportions import z_quantile
 
-__all__ = ["AurocMethod", "Placements", "auroc", "auroc_covariance", "auroc_of", "placements"]
+__all__ = [
+    "AurocMethod",
+    "Placements",
+    "auroc",
+    "auroc_covariance",
+    "auroc_of",
+    "hanley_mcneil_error",
+    "placements",
+]
 
 AurocMethod: TypeAlias = Literal["logit", "wald"]
 FEW_IN_CLASS = 20
@@ -88,6 +96,32 @@ def auroc(
     check_choice("method", method, ("logit", "wald"))
     data = as_scored(y, score, positive=positive, patients=patients, missing=missing, weights=weights)
     return auroc_of(data, level=check_level(level), method=method)
+
+
+def hanley_mcneil_error(area: float, *, positives: int, negatives: int) -> float:
+    """Return the standard error of a published AUROC from its value and the class sizes alone.
+
+    For when the scores are not at hand; with scores use ``auroc``. Exponential model, Q1 = A / (2 - A),
+    Q2 = 2 A^2 / (1 + A): J. A. Hanley and B. J. McNeil 1982, doi:10.1148/radiology.143.1.7063747.
+
+    Args:
+        area: AUROC, 0 to 1.
+        positives: images with the condition, at least 1.
+        negatives: images without it, at least 1.
+
+    Raises:
+        ArgumentError: an argument is outside its range.
+
+    Example:
+        >>> round(hanley_mcneil_error(0.893, positives=51, negatives=58), 3)
+        0.033
+    """
+    a = check_fraction("area", area)
+    m = check_integer("positives", positives, low=1)
+    n = check_integer("negatives", negatives, low=1)
+    first, second = a / (2.0 - a), 2.0 * a * a / (1.0 + a)
+    total = a * (1.0 - a) + (m - 1) * (first - a * a) + (n - 1) * (second - a * a)
+    return math.sqrt(max(total, 0.0) / (m * n))
 
 
 def auroc_of(data: Scored, *, level: float, method: AurocMethod = "logit") -> Estimate:
