@@ -159,7 +159,7 @@ def fit_result() -> FitResult:
     )
     return FitResult(
         history=tuple(rows),
-        best_epoch=2,
+        kept_epoch=2,
         operating_point=OperatingPoint(threshold=0.3, rule="youden", chosen_on="validation"),
         config={"epochs": 2},
         fingerprint=fingerprint,

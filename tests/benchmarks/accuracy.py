@@ -64,7 +64,7 @@ def measure(name: str, seed: int, options: dict[str, Any]) -> dict[str, Any]:
         "upper": report.auroc.upper,
         "accuracy": report.accuracy.value,
         "epochs": len(run.history),
-        "kept": run.result.best_epoch,
+        "kept": run.result.kept_epoch,
         "seconds": round(time.perf_counter() - start, 1),
     }
 

@@ -50,7 +50,7 @@ class FitResult:
 
     Attributes:
         history: one record per epoch.
-        best_epoch: the epoch whose weights were kept, counted from 1.
+        kept_epoch: the epoch whose weights were kept, counted from 1.
         operating_point: the threshold chosen, with the rule and the data.
         calibration: how a logit becomes a probability.
         config: the training configuration as JSON values.
@@ -59,7 +59,7 @@ class FitResult:
     """
 
     history: tuple[EpochRecord, ...]
-    best_epoch: int
+    kept_epoch: int
     operating_point: OperatingPoint
     calibration: Calibration = field(default_factory=Calibration)
     config: Mapping[str, Any] = field(default_factory=dict)
@@ -76,7 +76,7 @@ class FitResult:
         """Return everything as JSON values."""
         return {
             "history": [asdict(record) for record in self.history],
-            "best_epoch": self.best_epoch,
+            "kept_epoch": self.kept_epoch,
             "operating_point": self.operating_point.to_dict(),
             "calibration": self.calibration.to_dict(),
             "config": dict(self.config),
@@ -95,7 +95,7 @@ class FitResult:
         fingerprint = content["fingerprint"]
         return cls(
             history=tuple(EpochRecord(**_numbers(row)) for row in content["history"]),
-            best_epoch=content["best_epoch"],
+            kept_epoch=content["kept_epoch"],
             operating_point=OperatingPoint.from_dict(content["operating_point"]),
             calibration=Calibration.from_dict(content["calibration"]),
             config=content["config"],

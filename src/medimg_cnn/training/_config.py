@@ -37,6 +37,8 @@ class TrainerConfig:
             weights are the ones that are judged and kept.
         label_smoothing: 0 to below 0.5.
         patience: epochs without a better validation AUROC before training stops, at least 1.
+        tolerance: an epoch is kept where its validation AUROC falls short of the best by no more than
+            this many standard errors of their difference, 0 or more; 0 keeps the best epoch itself.
         class_weight: None; "balanced" (each class the same weight in sum); or (weight of the
             negatives, weight of the positives), each above 0. The probabilities are corrected for it.
         operating_point: the rule that chooses the threshold on validation: "youden"; "sensitivity"
@@ -55,7 +57,7 @@ class TrainerConfig:
         True
     """
 
-    epochs: int = 30
+    epochs: int = 40
     batch_size: int = 32
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
@@ -63,6 +65,7 @@ class TrainerConfig:
     average: float = 0.99
     label_smoothing: float = 0.0
     patience: int = 15
+    tolerance: float = 1.0
     class_weight: Literal["balanced"] | tuple[float, float] | None = None
     operating_point: Rule = "youden"
     operating_target: float | None = None
@@ -77,6 +80,7 @@ class TrainerConfig:
         check_number("average", self.average, low=0.0, high=1.0, high_open=True)
         check_number("label_smoothing", self.label_smoothing, low=0.0, high=0.5, high_open=True)
         check_integer("patience", self.patience, low=1)
+        check_number("tolerance", self.tolerance, low=0.0)
         self._check_class_weight()
         self._check_operating_point()
         check_seed("seed", self.seed)

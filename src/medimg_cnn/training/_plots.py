@@ -27,7 +27,7 @@ def plot_history(result: FitResult) -> Figure:
     for axes, (title, lines) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
         for (name, values), colour in zip(lines.items(), ("#0072B2", "#D55E00"), strict=False):
             axes.plot(table.index, values, color=colour, label=name, marker="." if len(table) < 40 else None)
-        axes.axvline(result.best_epoch, color="#666666", linewidth=1, linestyle=":", label="kept")
+        axes.axvline(result.kept_epoch, color="#666666", linewidth=1, linestyle=":", label="kept")
         axes.set_title(title, loc="left", fontsize=10)
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -98,7 +98,7 @@ class Run:
     def __repr__(self) -> str:
         point = self.operating_point
         return (
-            f"Run({self.model.name}, {len(self.result.history)} epochs, kept epoch {self.result.best_epoch}, "
+            f"Run({self.model.name}, {len(self.result.history)} epochs, kept epoch {self.result.kept_epoch}, "
             f"threshold {point.threshold:.4f} by {point.rule} on {point.chosen_on})"
         )
 

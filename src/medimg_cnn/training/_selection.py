@@ -3,41 +3,72 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medimg_cnn._types import FloatVector, StrVector
+from medimg_cnn.evaluation import compare_auroc
 
 __all__ = ["Selection"]
 
 
 @dataclass(slots=True)
 class Selection:
-    """Keeps the best epoch by validation AUROC.
+    """Keeps the latest epoch whose validation AUROC cannot be told from the best one.
 
-    Among equal AUROCs the lower validation loss wins. Where no AUROC can be computed (one class in
-    validation) the lower validation loss decides alone; without validation the last epoch is kept.
+    The best of many epochs on a small validation set is partly luck, and the later of two alike was
+    trained for longer at a lower rate. So an epoch is kept if it is the best so far, or falls short of
+    it by no more than ``tolerance`` standard errors of their difference (DeLong, paired, by patient
+    where patients are known): the one-standard-error rule of Breiman et al. 1984.
+
+    Where validation has one class the lower loss decides; without validation the last epoch is kept.
 
     Attributes:
-        patience: epochs without a better one before ``stop`` is True.
-        best_epoch: counted from 1; 0 before the first epoch.
+        labels: (n,) outcomes of validation, or None without validation.
+        patients: (n,) patients of validation, or None.
+        patience: epochs without a new best before ``stop`` is True.
+        tolerance: in standard errors; 0 keeps the best epoch itself.
+        kept_epoch: counted from 1; 0 before the first epoch.
     """
 
+    labels: NDArray[np.int8] | None
+    patients: StrVector | None
     patience: int
-    best_epoch: int = 0
+    tolerance: float
     epoch: int = 0
+    kept_epoch: int = 0
+    _best_epoch: int = 0
     _best: tuple[float, float] = (-math.inf, -math.inf)
+    _best_logit: FloatVector | None = field(default=None, repr=False)
 
-    def update(self, auroc: float, loss: float) -> bool:
-        """Take one epoch's figures; return True where its weights are the ones to keep."""
+    def update(self, logit: FloatVector | None, auroc: float, loss: float) -> bool:
+        """Take one epoch's validation logits and figures; return True where its weights are to be kept."""
         self.epoch += 1
-        if math.isnan(loss):
-            self.best_epoch = self.epoch
-            return True
-        figure = (-math.inf if math.isnan(auroc) else auroc, -loss)
-        if figure > self._best:
-            self._best, self.best_epoch = figure, self.epoch
-            return True
-        return False
+        keep = self._is_best(logit, auroc, loss) or self._is_alike(logit, auroc)
+        if keep:
+            self.kept_epoch = self.epoch
+        return keep
 
     @property
     def stop(self) -> bool:
         """Whether ``patience`` epochs have passed since the best one."""
-        return self.epoch - self.best_epoch >= self.patience
+        return self.labels is not None and self.epoch - self._best_epoch >= self.patience
+
+    def _is_best(self, logit: FloatVector | None, auroc: float, loss: float) -> bool:
+        if logit is None:
+            return True
+        figure = (-math.inf if math.isnan(auroc) else auroc, -loss)
+        if figure <= self._best:
+            return False
+        self._best, self._best_logit, self._best_epoch = figure, logit, self.epoch
+        return True
+
+    def _is_alike(self, logit: FloatVector | None, auroc: float) -> bool:
+        if self.tolerance == 0.0 or self.labels is None or self._best_logit is None or math.isnan(auroc):
+            return False
+        comparison = compare_auroc(self.labels, self._best_logit, logit, patients=self.patients)
+        # At perfect separation the error is 0 or undefined, and only an equal AUROC is alike.
+        error = np.nan_to_num(comparison.difference.standard_error)
+        return bool(self._best[0] - auroc <= self.tolerance * error)

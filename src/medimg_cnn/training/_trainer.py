@@ -38,11 +38,11 @@ _PREDICTION_BATCH = 128
 
 
 class Trainer:
-    """Trains a model with binary cross-entropy and keeps the epoch with the best validation AUROC.
+    """Trains a model with binary cross-entropy and keeps its best weights by validation AUROC.
 
     AdamW with warm-up and cosine decay; a moving average of the weights is what is judged and kept;
-    training stops early when validation no longer improves; at the end the operating point is
-    chosen on validation. The same seed on the same machine gives the same weights, bit for bit.
+    of epochs that validation cannot tell apart the latest is kept; training stops early when
+    validation no longer improves; at the end the operating point is chosen on validation. The same seed on the same machine gives the same weights, bit for bit.
 
     Args:
         model: what ``build_cnn`` returned, or any ``keras.Model`` whose last layers are a "logit" of
@@ -74,7 +74,7 @@ class Trainer:
         model: Any,
         *,
         augment: Any = None,
-        epochs: int = 30,
+        epochs: int = 40,
         batch_size: int = 32,
         learning_rate: float = 1e-3,
         weight_decay: float = 0.01,
@@ -82,6 +82,7 @@ class Trainer:
         average: float = 0.99,
         label_smoothing: float = 0.0,
         patience: int = 15,
+        tolerance: float = 1.0,
         class_weight: Literal["balanced"] | tuple[float, float] | None = None,
         operating_point: Rule = "youden",
         operating_target: float | None = None,
@@ -99,6 +100,7 @@ class Trainer:
             average=average,
             label_smoothing=label_smoothing,
             patience=patience,
+            tolerance=tolerance,
             class_weight=class_weight,
             operating_point=operating_point,
             operating_target=operating_target,
@@ -116,7 +118,7 @@ class Trainer:
         self._directory, self._overwrite, self._progress = directory, overwrite, progress
 
     def fit(self, train: ImageSource, validation: ImageSource | None = None) -> Run:
-        """Train, and return the run with the best epoch's weights.
+        """Train, and return the run with the kept weights.
 
         Args:
             train: the training split; both classes must occur.
@@ -135,7 +137,7 @@ class Trainer:
         loop = _Loop(self._logit_model, self.augment, self.config, train, validation)
         steps = loop.steps_per_epoch
         with TrainingProgress(epochs=self.config.epochs, steps=steps, show=self._progress) as progress:
-            best, records, best_epoch = loop.run(progress)
+            best, records, kept_epoch = loop.run(progress)
         for variables, values in (
             (self._logit_model.trainable_variables, best.weights),
             (self._logit_model.non_trainable_variables, best.other),
@@ -145,7 +147,7 @@ class Trainer:
         calibration = prior_correction(loop.class_weights)
         result = FitResult(
             history=tuple(records),
-            best_epoch=best_epoch,
+            kept_epoch=kept_epoch,
             operating_point=self._choose_point(best.logit, validation, calibration),
             calibration=calibration,
             config=self.config.to_dict() | {"augment": _describe(self.augment), "model": self.model.name},
@@ -205,7 +207,7 @@ class Trainer:
 
 
 class _Kept:
-    """The weights of the best epoch so far, copied out of the loop's donated buffers."""
+    """The weights of the epoch to keep so far, copied out of the loop's donated buffers."""
 
     def __init__(self, state: TrainState, logit: FloatVector | None) -> None:
         self.weights = [jnp.copy(value) for value in state.average]
@@ -256,7 +258,13 @@ class _Loop:
 
     def run(self, progress: TrainingProgress) -> tuple[_Kept, list[EpochRecord], int]:
         """Train until the epochs are done or patience is at its end."""
-        selection = Selection(self.config.patience)
+        validation = self.validation
+        selection = Selection(
+            labels=None if validation is None else validation.labels,
+            patients=None if validation is None else validation.patient_ids,
+            patience=self.config.patience,
+            tolerance=self.config.tolerance,
+        )
         records: list[EpochRecord] = []
         kept: _Kept | None = None
         for epoch in range(1, self.config.epochs + 1):
@@ -264,8 +272,8 @@ class _Loop:
             loss = self._epoch(epoch, progress)
             trained = time.perf_counter()
             logit, validation_loss, validation_auroc = self._validate()
-            better = selection.update(validation_auroc, validation_loss)
-            if better or kept is None:
+            keep = selection.update(logit, validation_auroc, validation_loss)
+            if keep or kept is None:
                 kept = _Kept(self._state, logit)
             records.append(
                 EpochRecord(
@@ -278,16 +286,16 @@ class _Loop:
                     seconds=time.perf_counter() - started,
                 )
             )
-            progress.epoch(records[-1], kept=better)
-            if self.validation is not None and selection.stop:
+            progress.epoch(records[-1], kept=keep)
+            if selection.stop:
                 progress.message(
                     f"stopped: no better validation AUROC for {self.config.patience} epochs; "
-                    f"kept epoch {selection.best_epoch}"
+                    f"kept epoch {selection.kept_epoch}"
                 )
                 break
         if kept is None:
             raise TrainingError("No epoch was trained. Pass epochs of at least 1.")
-        return kept, records, selection.best_epoch
+        return kept, records, selection.kept_epoch
 
     def _epoch(self, epoch: int, progress: TrainingProgress) -> float:
         """Train one epoch and return its mean loss."""
