@@ -48,7 +48,7 @@ class AugmentationLayer(keras.layers.Layer):  # type: ignore[misc]
         # ``base`` is Keras's own contract: trainable and dtype come back through get_config.
         if isinstance(augmentation, dict):
             augmentation = Augmentation.from_dict(augmentation)
-        if not isinstance(augmentation, Augmentation) or augmentation.mixes:
+        if getattr(augmentation, "mixes", True):
             raise ArgumentError(
                 explain(
                     "augmentation",

@@ -109,24 +109,35 @@ class Elastic(SpatialAugmentation):
             at: where the field is evaluated: this map of the pixel grid.
         """
         height, width, _ = image_shape
-        side = min(height, width)
-        waves, phases = params["waves"] / (2 * math.pi * side), params["phases"] / (2 * math.pi)
-        wave_x, wave_y = waves[..., 0], waves[..., 1]
-        xx, xy, x0, yx, yy, y0 = (part[:, None, None] for part in at)
-        # In whole turns: wave . at(x, y) + phase = along_x x + along_y y + start
-        along_x = (wave_x * xx + wave_y * yx)[..., None, :]
-        along_y = (wave_x * xy + wave_y * yy)[..., None, :]
-        start = (wave_x * x0 + wave_y * y0 + phases)[..., None, :]
-        x = (jnp.arange(width, dtype=jnp.float32) - (width - 1) / 2)[:, None]
-        y = (jnp.arange(height, dtype=jnp.float32) - (height - 1) / 2)[:, None]
-        by_row, by_column = along_y * y + start, along_x * x
-        # cos(a + b) = cos a cos b + cos(a + a quarter) cos(b - a quarter)
-        rows = jnp.concatenate([_cosine(by_row), _cosine(by_row + 0.25)], axis=-1)
-        columns = jnp.concatenate([_cosine(by_column), _cosine(by_column - 0.25)], axis=-1)
-        field = jnp.einsum("ndhk,ndwk->ndhw", rows, columns, precision="highest")
-        size = params["amplitude"] * (side * math.sqrt(2 / phases.shape[-1]))
-        field = field * size[:, None, None, None]
-        return field[:, 0], field[:, 1]
+        n = params["amplitude"].shape[0]
+        # Behind a branch, so that XLA does not compute the field anew for each tap that is read with it.
+        field: jax.Array = jax.lax.cond(
+            self.moves(params),
+            lambda: _field(params, height, width, at),
+            lambda: jnp.zeros((2, n, height, width), jnp.float32),
+        )
+        return field[0], field[1]
+
+
+def _field(params: Params, height: int, width: int, at: AffineMap) -> jax.Array:
+    """The displacement along x and along y, pixels, (2, n, height, width)."""
+    side = min(height, width)
+    waves, phases = params["waves"] / (2 * math.pi * side), params["phases"] / (2 * math.pi)
+    wave_x, wave_y = waves[..., 0], waves[..., 1]
+    xx, xy, x0, yx, yy, y0 = (part[:, None, None] for part in at)
+    # In whole turns: wave . at(x, y) + phase = along_x x + along_y y + start
+    along_x = (wave_x * xx + wave_y * yx)[..., None, :]
+    along_y = (wave_x * xy + wave_y * yy)[..., None, :]
+    start = (wave_x * x0 + wave_y * y0 + phases)[..., None, :]
+    x = (jnp.arange(width, dtype=jnp.float32) - (width - 1) / 2)[:, None]
+    y = (jnp.arange(height, dtype=jnp.float32) - (height - 1) / 2)[:, None]
+    by_row, by_column = along_y * y + start, along_x * x
+    # cos(a + b) = cos a cos b + cos(a + a quarter) cos(b - a quarter)
+    rows = jnp.concatenate([_cosine(by_row), _cosine(by_row + 0.25)], axis=-1)
+    columns = jnp.concatenate([_cosine(by_column), _cosine(by_column - 0.25)], axis=-1)
+    field = jnp.einsum("ndhk,ndwk->dnhw", rows, columns, precision="highest")
+    size = params["amplitude"] * (side * math.sqrt(2 / phases.shape[-1]))
+    return field * size[:, None, None]
 
 
 def _cosine(turns: jax.Array) -> jax.Array:
