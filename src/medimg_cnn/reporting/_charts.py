@@ -172,16 +172,16 @@ def score_chart(
 ) -> Chart:
     """Return the scores' histogram of each class, one over the other, on one scale."""
     edges, positive, negative = histogram_counts(probability, outcome)
-    rule = (Rule(at=threshold, text=f"threshold {threshold:.3g}"),) if 0 <= threshold <= 1 else ()
+    inside = 0 <= threshold <= 1
     above = Bars(edges=edges, heights=positive, role="second", name=_short(classes[1]), hatched=True)
     below = Bars(edges=edges, heights=negative, role="main", name=_short(classes[0]))
     panels = [
         Panel(
             y=number_axis(f"{unit.capitalize()}s", 0, max(float(bars.heights.max()), 1.0) * 1.1, most=4),
-            layers=(bars, *rule),
+            layers=(bars, Rule(at=threshold, text=text)) if inside else (bars,),
             share=0.62,
         )
-        for bars in (above, below)
+        for bars, text in ((above, f"threshold {threshold:.3g}"), (below, ""))
     ]
     return Plot(x=number_axis("Predicted probability", 0, 1), panels=tuple(panels))
 
@@ -211,40 +211,41 @@ def decision_chart(curve: DecisionCurve, threshold: float) -> Chart:
     if x.min() <= threshold <= x.max():
         layers.append(Rule(at=threshold, text="operating point"))
     return Plot(
-        x=number_axis("Threshold probability", 0, max(float(x.max()), 0.1)),
+        x=number_axis("Threshold probability", 0, 1),
         panels=(Panel(y=number_axis("Net benefit", low, top, most=5), layers=tuple(layers)),),
     )
 
 
-def forest_chart(rows: Sequence[tuple[str, Estimate]], overall: Estimate, label: str) -> Chart:
-    """Return one line per group with its interval, and the whole as a vertical rule."""
-    values = _v([estimate.value for _, estimate in rows])
-    lows = [e.lower for _, e in rows if e.defined] + [e.value for _, e in rows if e.defined]
-    low = 0.0 if not lows or not np.isfinite(lows).any() else np.floor(10 * float(np.nanmin(lows))) / 10
-    count = len(rows)
-    layers: list[Layer] = [
-        Points(
-            x=values,
-            y=_v(range(count)),
-            lower=_v([estimate.lower for _, estimate in rows]),
-            upper=_v([estimate.upper for _, estimate in rows]),
-            horizontal=True,
-            shape="square",
-        )
+def forest_chart(panels: Sequence[tuple[str, Estimate, Sequence[tuple[str, Estimate]]]]) -> Chart:
+    """Return a panel for each (figure, estimate of all cases, groups): a line per group with its interval."""
+    lows = [
+        bound
+        for _, _, rows in panels
+        for _, estimate in rows
+        for bound in (estimate.value, estimate.lower)
+        if np.isfinite(bound)
     ]
-    if overall.defined:
-        layers.insert(0, Rule(at=overall.value, text="all"))
-    names = Axis(
-        label="",
-        low=-0.9,
-        high=count - 0.4,
-        ticks=tuple((float(i), _short(name, 24)) for i, (name, _) in enumerate(rows)),
-        flipped=True,
-    )
+    low = max(0.0, float(np.floor(min([*lows, 0.9]) * 10)) / 10)
     return Plot(
-        x=number_axis(label, max(0.0, min(low, 0.9)), 1.0),
-        panels=(Panel(y=names, layers=tuple(layers), share=max(0.35, 0.14 * count)),),
+        x=number_axis("Estimate and interval; dotted: all cases", low, 1.0),
+        panels=tuple(_forest_panel(*panel) for panel in panels),
     )
+
+
+def _forest_panel(label: str, overall: Estimate, rows: Sequence[tuple[str, Estimate]]) -> Panel:
+    count = len(rows)
+    points = Points(
+        x=_v([estimate.value for _, estimate in rows]),
+        y=_v(range(count)),
+        lower=_v([estimate.lower for _, estimate in rows]),
+        upper=_v([estimate.upper for _, estimate in rows]),
+        horizontal=True,
+        shape="square",
+    )
+    ticks = tuple((float(i), _short(name, 20)) for i, (name, _) in enumerate(rows))
+    layers: tuple[Layer, ...] = (points,) if not overall.defined else (Rule(at=overall.value), points)
+    axis = Axis(label=label, low=-0.7, high=count - 0.3, ticks=ticks, flipped=True)
+    return Panel(y=axis, layers=layers, share=max(0.34, 0.11 * count))
 
 
 def history_chart(result: FitResult) -> Chart:
@@ -257,7 +258,7 @@ def history_chart(result: FitResult) -> Chart:
     layers: list[Layer] = [Line(x=epochs, y=loss, role="reference", name="Training loss", dashed=True)]
     if np.isfinite(validation_loss).any():
         layers.append(Line(x=epochs, y=validation_loss, role="second", name="Validation loss"))
-    best = Rule(at=float(result.best_epoch), text="kept")
+    best = Rule(at=float(result.kept_epoch), text="kept")
     layers.append(best)
     finite = np.concatenate([loss[np.isfinite(loss)], validation_loss[np.isfinite(validation_loss)]])
     top = float(finite.max()) * 1.05 if finite.size else 1.0
@@ -269,7 +270,7 @@ def history_chart(result: FitResult) -> Chart:
         panels.append(
             Panel(
                 y=number_axis("AUROC", min(low, 0.9), 1.0, most=4),
-                layers=(Line(x=epochs, y=auroc, name="Validation AUROC"), Rule(at=float(result.best_epoch))),
+                layers=(Line(x=epochs, y=auroc, name="Validation AUROC"), Rule(at=float(result.kept_epoch))),
                 share=0.5,
             )
         )

@@ -192,6 +192,50 @@ def _calibration(evidence: Evidence) -> Check:
     )
 
 
+def _subgroup_gap(evidence: Evidence) -> Check:
+    code, title = "R008", "Subgroups served alike"
+    if not evidence.inputs.subgroups:
+        return Check(
+            code,
+            title,
+            "not applicable",
+            "major",
+            "No subgroups were given.",
+            "Pass subgroups=, such as site.",
+        )
+    compared = [
+        (column, gap)
+        for column, table in evidence.subgroups.items()
+        for gap in table.differences
+        if not gap.too_small and gap.difference.has_interval
+    ]
+    if not compared:
+        return Check(code, title, "not applicable", "major", "No two subgroups are large enough to compare.")
+    found = [
+        f"{gap.figure} of {column} {gap.group} less {gap.reference}: {estimate_text(gap.difference)}"
+        for column, gap in compared
+        if not gap.difference.lower <= 0 <= gap.difference.upper
+    ]
+    if found:
+        return Check(
+            code,
+            title,
+            "warn",
+            "major",
+            f"{plural(len(found), 'difference')} of {len(compared)} beyond chance: {'; '.join(found[:4])}"
+            + ("; and more." if len(found) > 4 else "."),
+            "Look at these groups before the model is used in them.",
+        )
+    return Check(
+        code,
+        title,
+        "pass",
+        "major",
+        f"None of {plural(len(compared), 'difference')} is beyond chance; that does not prove that groups are "
+        "served alike.",
+    )
+
+
 def _separation(evidence: Evidence) -> Check:
     code, title = "R009", "Not too good to be true"
     auroc = evidence.auroc
@@ -285,6 +329,7 @@ CHECKS: tuple[Callable[[Evidence], Check], ...] = (
     _prevalence,
     _direction,
     _calibration,
+    _subgroup_gap,
     _separation,
     _training_part,
     _resolution,

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from medimg_cnn import evaluation
+from medimg_cnn._types import StrVector
 from medimg_cnn.evaluation import (
     CalibrationSummary,
     DecisionCurve,
@@ -15,15 +18,35 @@ from medimg_cnn.evaluation import (
     PrecisionRecallCurve,
     ReliabilityCurve,
     RocCurve,
+    SubgroupDifference,
+    SubgroupEstimate,
 )
 from medimg_cnn.reporting._checks import run_checks
 from medimg_cnn.reporting._document import Check
 from medimg_cnn.reporting._inputs import Inputs
 
-__all__ = ["Evidence"]
+__all__ = ["Evidence", "SubgroupTable"]
 
 _OTHER_THRESHOLDS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 _SMALL = 20
+_MOST_GROUPS = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubgroupTable:
+    """The groups of one column.
+
+    Attributes:
+        estimates: one row per group shown.
+        differences: of each group from the largest; intervals hold together (Bonferroni).
+        groups_left_out: groups that are not shown, because only the largest are.
+        cases_left_out: how many cases they hold.
+    """
+
+    estimates: tuple[SubgroupEstimate, ...]
+    differences: tuple[SubgroupDifference, ...]
+    groups_left_out: int
+    cases_left_out: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,14 +120,12 @@ class Evidence:
     @cached_property
     def predictive_values(self) -> tuple[tuple[float, Estimate, Estimate], ...]:
         """(prevalence, PPV, NPV) at every stated prevalence, the intended one among them."""
-        from medimg_cnn.evaluation._predictive_values import predictive_values
-
         wanted = set(self.inputs.prevalences)
         if self.inputs.intended_prevalence is not None:
             wanted.add(self.inputs.intended_prevalence)
         rows = []
         for prevalence in sorted(wanted):
-            ppv, npv = predictive_values(
+            ppv, npv = evaluation.predictive_values(
                 self.operating.sensitivity, self.operating.specificity, prevalence=prevalence
             )
             rows.append((prevalence, ppv, npv))
@@ -126,6 +147,43 @@ class Evidence:
             seed=inputs.seed,
         )
         return tuple(self.operating if row.threshold == chosen else row for row in rows)
+
+    @cached_property
+    def subgroups(self) -> Mapping[str, SubgroupTable]:
+        """Figures by group, and differences from the largest group, for each column."""
+        return {name: self._subgroup_table(groups) for name, groups in self.inputs.subgroups.items()}
+
+    def _subgroup_table(self, groups: StrVector) -> SubgroupTable:
+        inputs = self.inputs
+        names, sizes = np.unique(groups, return_counts=True)
+        shown = names[np.argsort(-sizes, kind="stable")[:_MOST_GROUPS]]
+        keep = np.isin(groups, shown)
+        patients = None if inputs.clusters is None else inputs.clusters[keep]
+        threshold = inputs.operating_point.threshold
+        y, probability, groups = inputs.y[keep], inputs.probability[keep], groups[keep]
+        return SubgroupTable(
+            estimates=evaluation.subgroup_estimates(
+                y,
+                probability,
+                groups,
+                threshold=threshold,
+                patients=patients,
+                minimum=_SMALL,
+                level=inputs.level,
+            ),
+            differences=evaluation.subgroup_differences(
+                y,
+                probability,
+                groups,
+                threshold=threshold,
+                adjust="bonferroni",
+                patients=patients,
+                minimum=_SMALL,
+                level=inputs.level,
+            ),
+            groups_left_out=int(names.size - shown.size),
+            cases_left_out=int((~keep).sum()),
+        )
 
     @cached_property
     def log_loss(self) -> Estimate:

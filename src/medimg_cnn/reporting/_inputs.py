@@ -66,6 +66,7 @@ class Inputs:
         seed: of the resampling.
         result: of the training run, or None.
         images: where to read the images of wrong cases, or None.
+        case_names: whether the report may show sample ids, which can give away who a patient is.
     """
 
     y: NDArray[np.int8]
@@ -85,6 +86,7 @@ class Inputs:
     seed: int = 0
     result: FitResult | None = None
     images: ImageSource | None = None
+    case_names: bool = False
 
     @property
     def n(self) -> int:
@@ -146,6 +148,7 @@ def read_inputs(
     seed: int,
     run: HasResult | None,
     images: ImageSource | None,
+    case_names: bool,
 ) -> Inputs:
     """Check the arguments of ``clinical_report`` and bring them into one form.
 
@@ -175,6 +178,7 @@ def read_inputs(
         seed=check_seed("seed", seed),
         result=result,
         images=_images(images, keep),
+        case_names=bool(case_names),
     )
 
 
@@ -190,7 +194,7 @@ def _from_predictions(
             raise ArgumentError(f"{name}: the first argument is a Predictions, which already says it.")
     if patients is not None and given.patient_id is not None:
         raise ArgumentError("patients: the Predictions already have patient ids; leave this argument out.")
-    columns = {**given.subgroups, **_columns(subgroups, given.n)}
+    columns = {**_columns(given.subgroups, given.n), **_columns(subgroups, given.n)}
     return {
         "y": given.y_true,
         "probability": given.probability,
@@ -309,7 +313,13 @@ def _columns(subgroups: Mapping[str, ArrayLike] | None, n: int) -> dict[str, Str
         raise ArgumentError(
             explain("subgroups", "must map column names to values, or be a pandas table", subgroups)
         )
-    return {str(name): _texts(f"subgroups[{name!r}]", column, n) for name, column in subgroups.items()}
+    return {str(name): _groups(f"subgroups[{name!r}]", column, n) for name, column in subgroups.items()}
+
+
+def _groups(name: str, values: ArrayLike, n: int) -> StrVector:
+    texts = _texts(name, values, n)
+    blank = np.isin(np.char.lower(np.char.strip(texts)), ("", "nan", "none", "<na>", "nat"))
+    return np.where(blank, "not recorded", texts)
 
 
 def _texts(name: str, values: ArrayLike, n: int) -> StrVector:

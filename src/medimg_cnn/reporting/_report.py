@@ -348,6 +348,7 @@ def clinical_report(
     facts: Mapping[str, str] | None = None,
     run: HasResult | None = None,
     images: ImageSource | None = None,
+    case_names: bool = False,
     sections: Sequence[Section] = DEFAULT_SECTIONS,
 ) -> ClinicalReport:
     """Judge a two-class model by its probabilities, from any framework, and make a document of it.
@@ -378,6 +379,8 @@ def clinical_report(
             training section.
         images: (n, height, width, 1 or 3) float32 in 0-1, row by row as ``y_true``, or an object with
             ``read(indices)`` such as a ``Split``; shows the wrong cases.
+        case_names: show sample ids of wrong cases; by default only row numbers, because a file name can give
+            away who a patient is.
         sections: what the document holds, in order; add your own with
             ``sections=(*DEFAULT_SECTIONS, mine)``.
 
@@ -410,6 +413,7 @@ def clinical_report(
         seed=seed,
         run=run,
         images=images,
+        case_names=case_names,
     )
     evidence = Evidence(inputs)
     heading = title or (

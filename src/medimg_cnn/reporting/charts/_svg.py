@@ -37,9 +37,8 @@ _TOP = 8.0
 _BOTTOM = 50.0
 _GAP = 20.0
 _LEGEND_ROW = 20.0
-_CHARACTER = 6.6  # mean advance of a 13 px sans-serif letter
+_CHARACTER = 7.3  # mean advance of a 13 px sans-serif letter, on the wide side
 _HEIGHT = 250.0
-_ORDER = {"main": 0, "second": 1, "third": 2, "reference": 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,11 +211,11 @@ def _legend(plot: Plot, left: float) -> tuple[float, list[str]]:
     named = [
         layer for panel in plot.panels for layer in panel.layers if not isinstance(layer, Rule) and layer.name
     ]
-    named.sort(key=lambda layer: _ORDER[layer.role])
+    named.sort(key=lambda layer: layer.role == "reference")
     parts: list[str] = []
     x, y = left, _TOP + 8
     for layer in named:
-        needed = 26 + len(layer.name) * 7.2 + 18
+        needed = 26 + len(layer.name) * _CHARACTER + 18
         if x > left and x + needed > _WIDTH:
             x, y = left, y + _LEGEND_ROW
         parts.extend(_swatch(layer, x, y))
@@ -275,7 +274,7 @@ def _matrix(chart: Matrix) -> tuple[float, list[str]]:
 
 def _left_margin(panels: Sequence[Panel]) -> float:
     longest = max((len(text) for panel in panels for _, text in panel.y.ticks), default=1)
-    label = 22 if any(panel.y.label for panel in panels) else 4
+    label = 24 if any(panel.y.label for panel in panels) else 4
     return min(label + longest * _CHARACTER + 12, _WIDTH * 0.45)
 
 

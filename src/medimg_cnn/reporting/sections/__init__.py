@@ -6,10 +6,12 @@ from medimg_cnn.reporting.sections._checks import ChecksSection
 from medimg_cnn.reporting.sections._data import Data
 from medimg_cnn.reporting.sections._decision import Decision
 from medimg_cnn.reporting.sections._discrimination import Discrimination
+from medimg_cnn.reporting.sections._errors import Errors
 from medimg_cnn.reporting.sections._limits import Limits
 from medimg_cnn.reporting.sections._methods import Methods
 from medimg_cnn.reporting.sections._operating import Operating
 from medimg_cnn.reporting.sections._scores import Scores
+from medimg_cnn.reporting.sections._subgroups import Subgroups
 from medimg_cnn.reporting.sections._summary import Summary
 from medimg_cnn.reporting.sections._training import Training
 
@@ -24,6 +26,8 @@ DEFAULT_SECTIONS: tuple[Section, ...] = (
     Calibration(),
     Decision(),
     Scores(),
+    Subgroups(),
+    Errors(),
     Training(),
     Methods(),
     Limits(),

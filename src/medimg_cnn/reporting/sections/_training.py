@@ -33,7 +33,7 @@ class Training:
             blocks.append(
                 Paragraph(
                     f"Training ran {plural(len(result.history), 'epoch')} in {seconds:,.0f} seconds; the "
-                    f"weights of epoch {result.best_epoch} were kept."
+                    f"weights of epoch {result.kept_epoch} were kept."
                 )
             )
             blocks.append(_history(result))
@@ -67,7 +67,7 @@ def _history(result: FitResult) -> Figure:
         "measured on augmented images and with regularisation such as dropout, so it may lie above the "
         "validation loss.",
         f"Losses and validation AUROC over {plural(len(result.history), 'epoch')}; epoch "
-        f"{result.best_epoch} was kept.",
+        f"{result.kept_epoch} was kept.",
         history_chart(result),
         Table(
             "history-numbers",
