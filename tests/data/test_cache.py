@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from medimg_cnn.data._cache import ShardFolder, default_cache_folder, shard_key
+from medimg_cnn.data._store import ImageFacts
+
+FACTS = [ImageFacts("PNG", "L", 8, 20, 30, colour=False)] * 2
+PIXELS = np.arange(8, dtype=np.uint8).reshape(2, 2, 2, 1)
+
+
+def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
+    folder = ShardFolder(tmp_path)
+    assert folder.load("ab12") is None
+    folder.save("ab12", PIXELS, FACTS)
+    shard, facts = folder.load("ab12")
+    assert (np.load(shard.pixels) == PIXELS).all()
+    assert facts == FACTS
+
+
+def test_a_shard_without_its_description_does_not_exist(tmp_path: Path) -> None:
+    folder = ShardFolder(tmp_path)
+    folder.save("ab12", PIXELS, FACTS)
+    (tmp_path / "ab/ab12.json").unlink()
+    assert folder.load("ab12") is None
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone", "other version", "no json", "facts"])
+def test_a_shard_that_is_not_whole_does_not_exist(tmp_path: Path, damage: str) -> None:
+    folder = ShardFolder(tmp_path)
+    folder.save("ab12", PIXELS, FACTS)
+    pixels, description = tmp_path / "ab/ab12.npy", tmp_path / "ab/ab12.json"
+    content = json.loads(description.read_text())
+    if damage == "cut":
+        pixels.write_bytes(pixels.read_bytes()[:-1])
+    elif damage == "gone":
+        pixels.unlink()
+    elif damage == "no json":
+        description.write_text("{")
+    else:
+        changed = {"version": 99} if damage == "other version" else {"facts": [[1]]}
+        description.write_text(json.dumps(content | changed))
+    assert folder.load("ab12") is None
+
+
+def test_the_name_follows_from_content_and_preprocessing() -> None:
+    keys = {
+        shard_key(["a", "b"], "p"),
+        shard_key(["a", "c"], "p"),
+        shard_key(["a", "b"], "q"),
+        shard_key(["a"], "p"),
+    }
+    assert len(keys) == 4
+    assert shard_key(["a", "b"], "p") in keys
+
+
+def test_the_folder_can_be_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MEDIMG_CNN_CACHE", str(tmp_path))
+    assert default_cache_folder() == tmp_path
+    monkeypatch.delenv("MEDIMG_CNN_CACHE")
+    assert default_cache_folder().name == "medimg_cnn"
+
+
+def test_no_text_of_the_source_is_stored(tmp_path: Path) -> None:
+    folder = ShardFolder(tmp_path)
+    folder.save("ab12", PIXELS, FACTS)
+    content = json.loads((tmp_path / "ab/ab12.json").read_text())
+    assert content["facts"] == [["PNG", "L", 8, 20, 30, False]] * 2
+    assert sorted(content) == ["bytes", "facts", "format", "version"]
