@@ -40,13 +40,12 @@ def test_with_tolerance_the_kept_epoch_is_the_best_or_a_later_one(seeds: list[in
 
 def test_a_clearly_worse_epoch_is_not_kept_and_a_like_one_is() -> None:
     selection = Selection(LABELS, None, patience=100, tolerance=1.0)
-    good = figures(1, signal=2.0)
-    slightly_worse = good[0].copy()
-    slightly_worse[1] -= 0.4
-    area = auroc(LABELS, slightly_worse).value
-    assert good[1] - 0.05 < area < good[1]
-    assert selection.update(*good)
-    assert selection.update(slightly_worse, area, 0.5)
+    good = LABELS * 0.4 + np.linspace(0, 1, LABELS.size)
+    slightly_worse = good - 0.11 * (np.arange(LABELS.size) == 9)
+    area, worse_area = auroc(LABELS, good).value, auroc(LABELS, slightly_worse).value
+    assert area - 0.05 < worse_area < area
+    assert selection.update(good, area, 0.5)
+    assert selection.update(slightly_worse, worse_area, 0.5)
     assert not selection.update(*figures(2, signal=-1.0))
     assert selection.kept_epoch == 2
 

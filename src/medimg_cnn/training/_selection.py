@@ -66,7 +66,9 @@ class Selection:
         return True
 
     def _is_alike(self, logit: FloatVector | None, auroc: float) -> bool:
-        if self.tolerance == 0.0 or self.labels is None or self._best_logit is None or math.isnan(auroc):
+        if self.tolerance == 0.0 or self.labels is None or self._best_logit is None or logit is None:
+            return False
+        if math.isnan(auroc):
             return False
         comparison = compare_auroc(self.labels, self._best_logit, logit, patients=self.patients)
         # At perfect separation the error is 0 or undefined, and only an equal AUROC is alike.

@@ -40,9 +40,10 @@ _PREDICTION_BATCH = 128
 class Trainer:
     """Trains a model with binary cross-entropy and keeps its best weights by validation AUROC.
 
-    AdamW with warm-up and cosine decay; a moving average of the weights is what is judged and kept;
-    of epochs that validation cannot tell apart the latest is kept; training stops early when
-    validation no longer improves; at the end the operating point is chosen on validation. The same seed on the same machine gives the same weights, bit for bit.
+    AdamW with warm-up and cosine decay; a moving average of the weights is what is judged and kept; of
+    epochs that validation cannot tell apart the latest is kept; training stops early when validation no
+    longer improves; at the end the operating point is chosen on validation. The same seed on the same
+    machine gives the same weights, bit for bit.
 
     Args:
         model: what ``build_cnn`` returned, or any ``keras.Model`` whose last layers are a "logit" of
