@@ -10,6 +10,7 @@ import shutil
 import tarfile
 import tempfile
 import threading
+import weakref
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -145,10 +146,18 @@ class _Zip:
 class _Tar:
     def __init__(self, path: Path) -> None:
         self._file = _plain_tar(path)
+        self._close = weakref.finalize(self, self._file.close)
         self._lock = threading.Lock()
         self._members: dict[str, tuple[int, int]] = {}
         self._names: list[str] = []
         self.special = 0
+        try:
+            self._list()
+        except BaseException:
+            self._close()
+            raise
+
+    def _list(self) -> None:
         with tarfile.open(fileobj=self._file, mode="r:") as archive:
             for member in archive:
                 if member.isreg() and not member.issparse():
@@ -181,11 +190,18 @@ def _plain_tar(path: Path) -> IO[bytes]:
         return path.open("rb")
     target = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the archive
     limit = shutil.disk_usage(tempfile.gettempdir()).free // 2
-    with _unpacked(path) as packed:
-        while block := packed.read(2**24):
-            if target.tell() + len(block) > limit:
-                raise ValueError(f"unpacked it takes more than the {limit:,} bytes that may be used for it")
-            target.write(block)
+    try:
+        with _unpacked(path) as packed:
+            while block := packed.read(2**24):
+                if target.tell() + len(block) > limit:
+                    raise ValueError(
+                        f"unpacked it takes more than the {limit:,} bytes that may be used for it"
+                    )
+                target.write(block)
+    except BaseException:
+        target.close()
+        raise
+    target.seek(0)
     return target
 
 

@@ -109,7 +109,7 @@ def read_npz(path: Path, options: SourceOptions) -> Records:
         DataError: the file is damaged or lacks the keys.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
             keys = list(stored.files)
             prefixes = _prefixes(keys, path)
             parts = [part for part, _ in prefixes]
