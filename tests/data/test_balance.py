@@ -11,7 +11,9 @@ from medimg_cnn.data._balance import deal_groups, deviations
 
 FRACTIONS = st.sampled_from([(0.7, 0.15, 0.15), (0.5, 0.5), (0.6, 0.2, 0.2), (0.25,) * 4])
 GROUPS = st.lists(
-    st.tuples(st.integers(0, 6), st.integers(0, 6)).filter(lambda group: sum(group) > 0), min_size=1, max_size=60
+    st.tuples(st.integers(0, 6), st.integers(0, 6)).filter(lambda group: sum(group) > 0),
+    min_size=1,
+    max_size=60,
 )
 
 
@@ -19,7 +21,9 @@ def measure(counts: np.ndarray, parts: np.ndarray, fractions: np.ndarray) -> flo
     return float(((deviations(counts, parts, fractions) / np.maximum(counts.sum(axis=0), 1)) ** 2).sum())
 
 
-def deal(groups: list[tuple[int, int]], shares: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def deal(
+    groups: list[tuple[int, int]], shares: tuple[float, ...]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     counts, fractions = np.array(groups, dtype=np.int64), np.array(shares)
     return counts, deal_groups(counts, np.arange(len(counts)), fractions), fractions
 
@@ -41,9 +45,7 @@ def test_no_single_move_brings_the_parts_closer(
         assert measure(counts, moved, fractions) >= reached - 1e-9
 
 
-@given(
-    st.lists(st.tuples(st.sampled_from([0, 1]), st.integers(1, 6)), min_size=12, max_size=60), FRACTIONS
-)
+@given(st.lists(st.tuples(st.sampled_from([0, 1]), st.integers(1, 6)), min_size=12, max_size=60), FRACTIONS)
 def test_the_stated_bound_for_patients_of_one_class(
     patients: list[tuple[int, int]], shares: tuple[float, ...]
 ) -> None:

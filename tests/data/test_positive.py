@@ -34,7 +34,9 @@ def test_what_is_not_unmistakable_is_asked_for(labels: tuple[str, str]) -> None:
     assert all(f"{label!r} (7 images)" in str(caught.value) for label in labels)
 
 
-@given(st.lists(st.text(min_size=1, max_size=8).map(str.strip).filter(bool), min_size=2, max_size=2, unique=True))
+@given(
+    st.lists(st.text(min_size=1, max_size=8).map(str.strip).filter(bool), min_size=2, max_size=2, unique=True)
+)
 def test_the_order_of_the_labels_never_matters(labels: list[str]) -> None:
     def outcome(names: list[str]) -> object:
         try:
@@ -89,4 +91,11 @@ def test_absence_is_told_from_whole_words() -> None:
 
 
 def test_labels_are_compared_as_texts() -> None:
-    assert [label_text(value) for value in (1, 1.0, "1", np.int8(1), True, " x ")] == ["1", "1", "1", "1", "True", "x"]
+    assert [label_text(value) for value in (1, 1.0, "1", np.int8(1), True, " x ")] == [
+        "1",
+        "1",
+        "1",
+        "1",
+        "True",
+        "x",
+    ]

@@ -13,7 +13,9 @@ from medimg_cnn.errors import ArgumentError, SplitError
 
 # Patients with up to 8 images of either class, at up to three sites.
 PATIENTS = st.lists(
-    st.tuples(st.integers(0, 4), st.integers(0, 4), st.sampled_from("abc")).filter(lambda row: row[0] + row[1] > 0),
+    st.tuples(st.integers(0, 4), st.integers(0, 4), st.sampled_from("abc")).filter(
+        lambda row: row[0] + row[1] > 0
+    ),
     min_size=30,
     max_size=60,
 )
@@ -96,7 +98,9 @@ def test_each_image_is_tested_once_in_k_folds() -> None:
     cases = Cases(labels=np.arange(60) % 2, groups=np.arange(60) // 2)
     tested = sum((fold.parts == "test").astype(int) for fold in KFold(k=5).assign(cases, seed=0))
     assert (tested == 1).all()
-    assert not any((fold.parts == "validation").any() for fold in KFold(k=5, validation=0).assign(cases, seed=0))
+    assert not any(
+        (fold.parts == "validation").any() for fold in KFold(k=5, validation=0).assign(cases, seed=0)
+    )
 
 
 def test_nested_folds_test_once_outside_and_validate_once_inside() -> None:
@@ -150,7 +154,9 @@ def test_too_few_of_a_class_is_an_error_that_counts_them() -> None:
         next(HoldOut().assign(cases, seed=0))
 
 
-@pytest.mark.parametrize("fractions", [(0.5, 0.5), (0.7, 0.2, 0.2), (0.0, 0.5, 0.5), (1.2, -0.1, -0.1), "abc"])
+@pytest.mark.parametrize(
+    "fractions", [(0.5, 0.5), (0.7, 0.2, 0.2), (0.0, 0.5, 0.5), (1.2, -0.1, -0.1), "abc"]
+)
 def test_fractions_are_checked(fractions: object) -> None:
     with pytest.raises(ArgumentError, match="fractions"):
         HoldOut(fractions)
