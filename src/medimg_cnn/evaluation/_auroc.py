@@ -31,6 +31,9 @@ __all__ = [
 
 AurocMethod: TypeAlias = Literal["logit", "wald"]
 FEW_IN_CLASS = 20
+FEW_MISPLACED = 2.5
+"""Size of the smaller class times the distance of the AUROC from 0 or 1; below it, simulated coverage of the
+95% logit interval falls to 0.90 (see tests/evaluation/test_coverage.py)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,8 +85,8 @@ def auroc(
         one image in a class) DeLong's variance is 0 (or undefined), and Newcombe's score interval
         (2006, method 5, doi:10.1002/sim.2324) is given, counting patients where they are known. A
         constant score has the value 0.5 and no interval. ``reason`` warns of fewer than 20 images in a
-        class or 20 patients. By patient, the logit interval uses Student's t with one less degree of
-        freedom than the patients in the class that has fewer.
+        class or 20 patients, and of a value too near to 1 for their number. By patient, the logit interval
+        uses Student's t with one less degree of freedom than the patients in the class that has fewer.
 
     Raises:
         ArgumentError: lengths differ, there is no row, a score is missing or infinite, outcomes are
@@ -135,7 +138,7 @@ def auroc_of(data: Scored, *, level: float, method: AurocMethod = "logit") -> Es
     variance = auroc_covariance(data, place, place)
     units = _units(data)
     error = math.sqrt(variance) if variance >= 0.0 else math.nan
-    reason = _caution(data, units)
+    reason = _caution(data, units, place.area)
     limits: Limits
     if data.score.min() == data.score.max():
         limits = (math.nan, math.nan)
@@ -249,7 +252,8 @@ def _patient_sums(data: Scored, place: Placements) -> tuple[FloatVector, FloatVe
     total = int(data.patients.max()) + 1
     ill = np.bincount(data.patients[data.y], weights=place.positive - place.area, minlength=total)
     well = np.bincount(data.patients[~data.y], weights=place.negative - place.area, minlength=total)
-    return ill.astype(np.float64), well.astype(np.float64)
+    # A patient's sum is a multiple of half a rank; what rounding leaves instead of 0 is no spread.
+    return np.where(np.abs(ill) < 1e-12, 0.0, ill), np.where(np.abs(well) < 1e-12, 0.0, well)
 
 
 def _units(data: Scored) -> tuple[int, int]:
@@ -259,14 +263,19 @@ def _units(data: Scored) -> tuple[int, int]:
     return int(np.unique(data.patients[data.y]).size), int(np.unique(data.patients[~data.y]).size)
 
 
-def _caution(data: Scored, units: tuple[int, int]) -> str:
+def _caution(data: Scored, units: tuple[int, int], area: float) -> str:
     if data.patients is not None and (total := int(data.patients.max()) + 1) < FEW_PATIENTS:
         return few_patients(total)
+    unit = "images" if data.patients is None else "patients"
     for number, name in zip(units, ("with", "without"), strict=True):
         if number < FEW_IN_CLASS:
-            unit = "images" if data.patients is None else "patients"
             return (
                 f"only {number} {unit} {name} the condition: the interval may cover less than its level "
                 f"with fewer than {FEW_IN_CLASS}"
             )
+    if min(units) * min(area, 1.0 - area) < FEW_MISPLACED:
+        return (
+            f"so near to {round(area)} that {min(units)} {unit} in the smaller class are few: the interval "
+            "may cover less than its level"
+        )
     return ""

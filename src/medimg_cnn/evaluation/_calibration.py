@@ -15,7 +15,13 @@ from medimg_cnn.evaluation._accuracy import NO_NEGATIVES, NO_POSITIVES
 from medimg_cnn.evaluation._clustered import clustered_share, few_patients, t_quantile
 from medimg_cnn.evaluation._estimate import Estimate, bounded, undefined
 from medimg_cnn.evaluation._inputs import Missing, Outcome, Scored, as_scored, check_level
-from medimg_cnn.evaluation._logistic import LogisticFit, fit_logistic, log_likelihood, separated
+from medimg_cnn.evaluation._logistic import (
+    LogisticFit,
+    fit_logistic,
+    log_likelihood,
+    matching_intercept,
+    separated,
+)
 from medimg_cnn.evaluation._proportions import proportion, z_quantile
 from medimg_cnn.evaluation._reliability import binned
 from medimg_cnn.evaluation._scoring_rules import (
@@ -196,7 +202,12 @@ def _slope_and_intercept(data: Scored, logit: FloatVector, level: float) -> tupl
     fit: LogisticFit | None = None
     if not why:
         design = np.column_stack([np.ones(data.n), logit])
-        fit = fit_logistic(data.y, design, patients=data.patients)
+        fit = fit_logistic(
+            data.y,
+            design,
+            start=np.array([special.logit(data.positives / data.n), 0.0]),
+            patients=data.patients,
+        )
         if not fit.ok:
             why = "the fit did not converge"
     if fit is None or why:
@@ -209,7 +220,9 @@ def _slope_and_intercept(data: Scored, logit: FloatVector, level: float) -> tupl
 def _in_the_large(data: Scored, logit: FloatVector, level: float) -> Estimate:
     why = _one_class(data)
     if not why:
-        fit = fit_logistic(data.y, np.ones((data.n, 1)), offset=logit, patients=data.patients)
+        # Flat where the probabilities are far off, so that Newton's method needs a start near the top.
+        start = np.array([matching_intercept(data.y, logit)])
+        fit = fit_logistic(data.y, np.ones((data.n, 1)), offset=logit, start=start, patients=data.patients)
         if fit.ok:
             return _coefficient(data, fit, 0, level)
         why = "the fit did not converge"

@@ -107,9 +107,13 @@ def clustered_share(
             reason="all images are of one patient: there is no spread between patients to judge by",
         )
     spread = float(np.sum((successes - share * images) ** 2))
-    variance = patients / (patients - 1) * spread / trials**2
+    variance = patients / (patients - 1) * spread / trials**2 if spread > 1e-20 * trials else 0.0
     error = math.sqrt(variance)
-    if method == "wald":
+    reason = few_patients(patients)
+    if method == "wald" and variance == 0.0:
+        limits = (math.nan, math.nan)
+        reason = "no interval: the patients do not differ"
+    elif method == "wald":
         half = z_quantile(level) * error
         limits = (share - half, share + half)
     elif patients == trials:
@@ -125,7 +129,7 @@ def clustered_share(
         method=label,
         n=trials,
         level=level,
-        reason=few_patients(patients),
+        reason=reason,
         standard_error=error,
     )
 

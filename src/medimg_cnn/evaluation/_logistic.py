@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
+from scipy import optimize, special
 
 from medimg_cnn._types import BoolVector, FloatVector, IntVector
 
-__all__ = ["LogisticFit", "fit_logistic", "log_likelihood", "separated"]
+__all__ = ["LogisticFit", "fit_logistic", "log_likelihood", "matching_intercept", "separated"]
 
 _STEPS = 100
-_TOLERANCE = 1e-12
+_TOLERANCE = 1e-18
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,6 +32,7 @@ def fit_logistic(
     design: NDArray[np.float64],
     *,
     offset: FloatVector | None = None,
+    start: FloatVector | None = None,
     patients: IntVector | None,
 ) -> LogisticFit:
     """Fit by Newton's method with step halving; with ``patients`` the covariance is the sandwich by patient.
@@ -40,10 +41,11 @@ def fit_logistic(
         y: (n,) outcomes.
         design: (n, k) predictors.
         offset: (n,) added to the linear predictor with coefficient 1.
+        start: (k,) coefficients to begin with; by default 0.
         patients: (n,) codes, or None for independent images.
     """
     shift = np.zeros(y.size) if offset is None else offset
-    beta = np.zeros(design.shape[1])
+    beta = np.zeros(design.shape[1]) if start is None else start
     current = log_likelihood(y, design @ beta + shift)
     ok = False
     information = np.eye(beta.size)
@@ -55,20 +57,33 @@ def fit_logistic(
             step = np.linalg.solve(information, score)
         except np.linalg.LinAlgError:
             break
-        while True:
-            candidate = log_likelihood(y, design @ (beta + step) + shift)
-            if candidate >= current - 1e-12 * abs(current) or float(np.abs(step).max()) < _TOLERANCE:
-                break
+        # How far the top is, in standard errors squared: free of the scale of the predictors.
+        done = float(score @ step) <= _TOLERANCE
+        candidate = log_likelihood(y, design @ (beta + step) + shift)
+        while not done and candidate < current:
             step = step / 2.0
-        beta = beta + step
-        current = candidate
-        if float(np.abs(step).max()) <= _TOLERANCE * (1.0 + float(np.abs(beta).max())):
-            ok = True
+            candidate = log_likelihood(y, design @ (beta + step) + shift)
+            done = float(score @ step) <= _TOLERANCE
+        beta, current = beta + step, candidate
+        if done:
+            ok = bool(np.isfinite(beta).all())
             break
     covariance = _covariance(
         information, scores=(y - special.expit(design @ beta + shift))[:, None] * design, patients=patients
     )
     return LogisticFit(beta, covariance, current, ok)
+
+
+def matching_intercept(y: BoolVector, offset: FloatVector) -> float:
+    """Return the intercept at which as many positives are expected as observed; needs both classes."""
+    observed = int(np.count_nonzero(y))
+    middle = float(special.logit(observed / y.size))
+
+    def excess(intercept: float) -> float:
+        return float(np.sum(special.expit(intercept + offset))) - observed
+
+    low, high = middle - float(offset.max()) - 1.0, middle - float(offset.min()) + 1.0
+    return float(optimize.brentq(excess, low, high, xtol=1e-12))
 
 
 def log_likelihood(y: BoolVector, linear: FloatVector) -> float:

@@ -1,19 +1,20 @@
 """The bootstrap: images, or patients with all their images, drawn again with replacement.
 
-Scores are sorted once. A resample is a vector of how often each row was drawn, so that rank statistics
-cost a cumulative sum and no sorting.
+Scores are sorted once. A resample is how often each image was drawn, so that a rank statistic costs one
+cumulative sum and no sorting.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from medimg_cnn._types import FloatVector, IntVector
+from medimg_cnn._types import BoolVector, FloatVector, IntVector
 from medimg_cnn._validation import check_choice, check_integer, check_seed
 from medimg_cnn.evaluation._clustered import few_patients
 from medimg_cnn.evaluation._estimate import Estimate, bounded, undefined
@@ -24,19 +25,33 @@ __all__ = [
     "bootstrap",
     "bootstrap_of",
     "draw_counts",
-    "draw_weights",
     "percentile_estimate",
 ]
 
 Statistic: TypeAlias = Literal["auroc", "auprc"]
-Weights: TypeAlias = NDArray[np.int64]
-_CELLS_AT_ONCE = 1 << 18  # small enough for the cache, large enough to spare Python's overhead
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ranks:
+    """Where each positive, in the order of the scores, stands among the others.
+
+    Attributes:
+        below: (positives,) negatives with a lower score.
+        not_above: (positives,) negatives with a lower or an equal score.
+        lower: (positives,) positives with a lower score.
+        patients: codes of the positives and of the negatives, in the order of the scores, if known.
+    """
+
+    below: IntVector
+    not_above: IntVector
+    lower: IntVector
+    patients: tuple[IntVector, IntVector] | None
 
 
 def bootstrap(
     y: Outcome,
     score: ArrayLike | None = None,
-    statistic: Statistic | Callable[[NDArray[np.bool_], FloatVector], float] = "auroc",
+    statistic: Statistic | Callable[[BoolVector, FloatVector], float] = "auroc",
     *,
     positive: object = None,
     patients: ArrayLike | None = None,
@@ -84,7 +99,7 @@ def bootstrap(
 
 def bootstrap_of(
     data: Scored,
-    statistic: Statistic | Callable[[NDArray[np.bool_], FloatVector], float],
+    statistic: Statistic | Callable[[BoolVector, FloatVector], float],
     *,
     stratified: bool = False,
     resamples: int,
@@ -94,39 +109,27 @@ def bootstrap_of(
     """Return ``bootstrap`` of checked data."""
     resamples = check_integer("resamples", resamples, low=100)
     rng = np.random.default_rng(check_seed("seed", seed))
-    strata = _strata(data) if stratified else None
     low, high = -math.inf, math.inf
     if callable(statistic):
         value = float(statistic(data.y, data.score))
-        rows = np.arange(data.n)
-        draws = np.array(
-            [
-                statistic(data.y[index], data.score[index])
-                for weights in draw_weights(data, rng, resamples, rows, strata=strata)
-                for index in (np.repeat(rows, row) for row in weights)
-            ]
+        drawn = (
+            float(statistic(data.y[rows], data.score[rows]))
+            for rows in _draw_rows(data, rng, resamples, stratified=stratified)
         )
     else:
         check_choice("statistic", statistic, ("auroc", "auprc"))
         low, high = 0.0, 1.0
-        order = np.argsort(data.score, kind="stable")
-        ranked = data.score[order]
-        starts = np.flatnonzero(np.append(True, ranked[1:] != ranked[:-1]))
-        ill = data.y[order].astype(np.int64)
-        area = _auroc_of_counts if statistic == "auroc" else _auprc_of_counts
-
-        def figure(weights: Weights) -> FloatVector:
-            positives = weights * ill
-            return area(_grouped(positives, starts), _grouped(weights - positives, starts))
-
-        value = float(figure(np.ones((1, data.n), dtype=np.int64))[0])
-        draws = np.concatenate(
-            [figure(weights) for weights in draw_weights(data, rng, resamples, order, strata=strata)]
+        ranks = _ranked(data)
+        figure = _auroc if statistic == "auroc" else _auprc
+        value = figure(ranks, np.ones(data.positives, np.int64), np.ones(data.negatives, np.int64))
+        drawn = (
+            figure(ranks, ill, well)
+            for ill, well in _draw_weights(data, ranks, rng, resamples, stratified=stratified)
         )
     unit = "image" if data.patients is None else "patient"
     return percentile_estimate(
         value,
-        draws,
+        np.fromiter(drawn, dtype=np.float64, count=resamples),
         level=level,
         low=low,
         high=high,
@@ -136,32 +139,6 @@ def bootstrap_of(
         caution="" if data.patients is None else few_patients(int(data.patients.max()) + 1),
         dropped=data.dropped,
     )
-
-
-def draw_weights(
-    data: Scored,
-    rng: np.random.Generator,
-    resamples: int,
-    order: IntVector,
-    *,
-    strata: IntVector | None = None,
-) -> Iterator[Weights]:
-    """Yield chunks (b, n) of how often each row, taken in ``order``, was drawn."""
-    codes = np.arange(data.n) if data.patients is None else data.patients
-    units = data.n if data.patients is None else int(data.patients.max()) + 1
-    groups = (
-        [np.arange(units)] if strata is None else [np.flatnonzero(strata == s) for s in np.unique(strata)]
-    )
-    chunk = max(1, min(resamples, _CELLS_AT_ONCE // data.n))
-    direct = codes[order]
-    for start in range(0, resamples, chunk):
-        rows = min(chunk, resamples - start)
-        times = np.zeros((rows, units), dtype=np.int64)
-        for group in groups:
-            drawn = rng.integers(0, group.size, size=(rows, group.size), dtype=np.int32)
-            for row in range(rows):
-                times[row, group] = np.bincount(drawn[row], minlength=group.size)
-        yield times[:, direct]
 
 
 def draw_counts(table: NDArray[np.int64], rng: np.random.Generator, resamples: int) -> FloatVector:
@@ -223,31 +200,84 @@ def percentile_estimate(
     )
 
 
-def _strata(data: Scored) -> IntVector:
-    if data.patients is None:
-        return data.y.astype(np.int64)
-    return (np.bincount(data.patients, weights=data.y) > 0).astype(np.int64)
+def _ranked(data: Scored) -> _Ranks:
+    ill, well = np.flatnonzero(data.y), np.flatnonzero(~data.y)
+    # Ties are put in the order of the patients, so that the order of the rows has no say in the result.
+    codes = np.zeros(data.n, dtype=np.int64) if data.patients is None else data.patients
+    ill = ill[np.lexsort((codes[ill], data.score[ill]))]
+    well = well[np.lexsort((codes[well], data.score[well]))]
+    low, high = data.score[ill], data.score[well]
+    return _Ranks(
+        below=np.searchsorted(high, low, side="left"),
+        not_above=np.searchsorted(high, low, side="right"),
+        lower=np.searchsorted(low, low, side="left"),
+        patients=None if data.patients is None else (data.patients[ill], data.patients[well]),
+    )
 
 
-def _grouped(counts: Weights, starts: IntVector) -> Weights:
-    if starts.size == counts.shape[1]:
-        return counts
-    return np.add.reduceat(counts, starts, axis=1)
+def _draw_weights(
+    data: Scored, ranks: _Ranks, rng: np.random.Generator, resamples: int, *, stratified: bool
+) -> Iterator[tuple[IntVector, IntVector]]:
+    """Yield how often each positive and each negative, both in the order of the scores, was drawn."""
+    if ranks.patients is not None:
+        for times in _draw_patients(data, rng, resamples, stratified=stratified):
+            yield times[ranks.patients[0]], times[ranks.patients[1]]
+        return
+    n, positives = data.n, data.positives
+    for _ in range(resamples):
+        # Drawing n images is drawing how many are positive, and then within the classes.
+        drawn = positives if stratified else int(rng.binomial(n, positives / n))
+        yield _times(rng, positives, drawn), _times(rng, n - positives, n - drawn)
 
 
-def _auroc_of_counts(ill: Weights, well: Weights) -> FloatVector:
-    # Twice the count of (lower, higher) pairs stays a whole number: exact for any sample that fits.
-    below = np.cumsum(well, axis=1)
-    wins = np.einsum("ij,ij->i", ill, below) * 2 - np.einsum("ij,ij->i", ill, well)
-    pairs = ill.sum(axis=1) * below[:, -1]
-    with np.errstate(invalid="ignore"):
-        return np.asarray(wins / (2.0 * pairs), dtype=np.float64)
+def _draw_patients(
+    data: Scored, rng: np.random.Generator, resamples: int, *, stratified: bool
+) -> Iterator[IntVector]:
+    """Yield how often each patient was drawn."""
+    assert data.patients is not None  # noqa: S101 - narrows the type
+    ill = np.bincount(data.patients, weights=data.y) > 0
+    strata = [ill, ~ill] if stratified else [np.ones_like(ill)]
+    for _ in range(resamples):
+        times = np.zeros(ill.size, dtype=np.int64)
+        for stratum in strata:
+            size = int(np.count_nonzero(stratum))
+            times[stratum] = _times(rng, size, size)
+        yield times
 
 
-def _auprc_of_counts(ill: Weights, well: Weights) -> FloatVector:
-    gained = ill[:, ::-1]
-    tp = np.cumsum(gained, axis=1)
-    called = tp + np.cumsum(well[:, ::-1], axis=1)
-    precision = tp / np.maximum(called, 1)
-    with np.errstate(invalid="ignore"):
-        return np.asarray(np.einsum("ij,ij->i", gained, precision) / tp[:, -1], dtype=np.float64)
+def _draw_rows(
+    data: Scored, rng: np.random.Generator, resamples: int, *, stratified: bool
+) -> Iterator[IntVector]:
+    """Yield the rows of each resample."""
+    if data.patients is not None:
+        for times in _draw_patients(data, rng, resamples, stratified=stratified):
+            yield np.repeat(np.arange(data.n), times[data.patients])
+        return
+    strata = [np.flatnonzero(data.y), np.flatnonzero(~data.y)] if stratified else [np.arange(data.n)]
+    for _ in range(resamples):
+        yield np.concatenate([part[rng.integers(0, part.size, part.size)] for part in strata if part.size])
+
+
+def _times(rng: np.random.Generator, units: int, draws: int) -> IntVector:
+    if units == 0:
+        return np.zeros(0, dtype=np.int64)
+    return np.bincount(rng.integers(0, units, draws), minlength=units)
+
+
+def _auroc(ranks: _Ranks, ill: IntVector, well: IntVector) -> float:
+    cumulative = np.concatenate(([0], np.cumsum(well)))
+    # Twice the number of pairs that are won is whole, so that nothing is lost to rounding.
+    twice = int(ill @ (cumulative[ranks.below] + cumulative[ranks.not_above]))
+    pairs = int(ill.sum()) * int(cumulative[-1])
+    return twice / (2 * pairs) if pairs else math.nan
+
+
+def _auprc(ranks: _Ranks, ill: IntVector, well: IntVector) -> float:
+    found = np.concatenate(([0], np.cumsum(ill)))
+    wrong = np.concatenate(([0], np.cumsum(well)))
+    total = int(found[-1])
+    if total == 0:
+        return math.nan
+    right = total - found[ranks.lower]
+    called = right + (wrong[-1] - wrong[ranks.below])
+    return float(ill @ (right / np.maximum(called, 1))) / total

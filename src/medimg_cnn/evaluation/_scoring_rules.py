@@ -214,7 +214,8 @@ def clustered_mean_error(values: FloatVector, data: Scored) -> tuple[float, int]
         sums = np.bincount(data.patients, weights=values - values.mean())
         units = int(sums.size)
         error = math.sqrt(units / (units - 1) * float(sums @ sums)) / data.n if units > 1 else math.nan
-    return error, units - 1
+    # What rounding of the mean leaves of values that are all equal is no spread.
+    return (0.0 if error <= 1e-12 * float(np.abs(values).max()) else error), units - 1
 
 
 def _mean_loss(losses: FloatVector, data: Scored, level: float, *, scale: str, high: float) -> Estimate:
