@@ -11,7 +11,8 @@ import numpy as np
 
 from medimg_cnn._types import Image, ImageSize
 from medimg_cnn.data.readers._base import DecodedImage, check_pixels, unreadable
-from medimg_cnn.data.readers._dicom_file import DicomFile, open_dicom
+from medimg_cnn.data.readers._dicom_file import DicomFile
+from medimg_cnn.data.readers._dicom_header import open_dicom
 from medimg_cnn.data.readers._dicom_values import color_values, display_values
 from medimg_cnn.data.readers._options import ReadOptions
 from medimg_cnn.errors import ImageReadError, MissingDependencyError

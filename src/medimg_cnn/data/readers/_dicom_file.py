@@ -1,29 +1,27 @@
-"""One DICOM file: its header, checked, and the stored values of a frame."""
+"""One DICOM file: what its header says, and the stored values of a frame."""
 
 from __future__ import annotations
 
-import struct
-import zlib
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from medimg_cnn.data.readers._base import unreadable
 from medimg_cnn.data.readers._codestream import codestream_size
-from medimg_cnn.errors import ImageReadError, MissingDependencyError
+from medimg_cnn.errors import MissingDependencyError
 
-__all__ = ["DicomFile", "open_dicom"]
+__all__ = ["DicomFile"]
 
-_DEFLATED = "1.2.840.10008.1.2.1.99"
-_MAX_INFLATED = 512 * 2**20
 _EXTENDED_JPEG = "1.2.840.10008.1.2.4.51"
 # Not gdcm: on a damaged stream it was seen not to return.
 _PLUGINS = ("pylibjpeg", "pyjpegls", "pillow", "pydicom")
+_GPL = "pylibjpeg-libjpeg"
 _PACKAGES = {
-    "1.2.840.10008.1.2.4.51": "pylibjpeg-libjpeg",
-    "1.2.840.10008.1.2.4.57": "pylibjpeg-libjpeg",
-    "1.2.840.10008.1.2.4.70": "pylibjpeg-libjpeg",
+    "1.2.840.10008.1.2.4.51": _GPL,
+    "1.2.840.10008.1.2.4.57": _GPL,
+    "1.2.840.10008.1.2.4.70": _GPL,
     "1.2.840.10008.1.2.4.80": "pyjpegls",
     "1.2.840.10008.1.2.4.81": "pyjpegls",
     "1.2.840.10008.1.2.4.90": "pylibjpeg-openjpeg",
@@ -32,48 +30,6 @@ _PACKAGES = {
     "1.2.840.10008.1.2.4.202": "pylibjpeg-openjpeg",
     "1.2.840.10008.1.2.4.203": "pylibjpeg-openjpeg",
 }
-_PIXEL_ELEMENTS = {0x0010: "PixelData", 0x0009: "DoubleFloatPixelData", 0x0008: "FloatPixelData"}
-_UNDEFINED_LENGTH = 0xFFFFFFFF
-# What is read of the header: how to decode and show the pixels, and nothing of the patient.
-_TAGS = [
-    "Modality",
-    "BurnedInAnnotation",
-    "SamplesPerPixel",
-    "PhotometricInterpretation",
-    "PlanarConfiguration",
-    "NumberOfFrames",
-    "Rows",
-    "Columns",
-    "BitsAllocated",
-    "BitsStored",
-    "HighBit",
-    "PixelRepresentation",
-    "PixelPaddingValue",
-    "PixelPaddingRangeLimit",
-    "FloatPixelPaddingValue",
-    "DoubleFloatPixelPaddingValue",
-    "RescaleIntercept",
-    "RescaleSlope",
-    "RescaleType",
-    "ModalityLUTSequence",
-    "WindowCenter",
-    "WindowWidth",
-    "VOILUTFunction",
-    "VOILUTSequence",
-    "RedPaletteColorLookupTableDescriptor",
-    "GreenPaletteColorLookupTableDescriptor",
-    "BluePaletteColorLookupTableDescriptor",
-    "RedPaletteColorLookupTableData",
-    "GreenPaletteColorLookupTableData",
-    "BluePaletteColorLookupTableData",
-    "SegmentedRedPaletteColorLookupTableData",
-    "SegmentedGreenPaletteColorLookupTableData",
-    "SegmentedBluePaletteColorLookupTableData",
-    "SharedFunctionalGroupsSequence",
-    "PerFrameFunctionalGroupsSequence",
-    "ExtendedOffsetTable",
-    "ExtendedOffsetTableLengths",
-]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +38,8 @@ class DicomFile:
 
     Attributes:
         header: the pydicom dataset of the tags in ``_TAGS``.
-        source: what the pixels are decoded from: a stream at their start, or a dataset.
+        source: what the pixels are decoded from: a stream, or a dataset that holds them.
+        start: where in the stream the pixels begin; None for a dataset.
         syntax: transfer syntax UID.
         options: what pydicom's decoder needs to know.
         rows: height of a frame in pixels.
@@ -95,6 +52,7 @@ class DicomFile:
 
     header: Any
     source: Any
+    start: int | None
     syntax: str
     options: dict[str, Any]
     rows: int
@@ -136,50 +94,75 @@ class DicomFile:
                 "another",
                 "Decompress the file first.",
             ) from None
-        if decoder.is_native:
-            array, properties = decoder.as_array(self.source, index=frame, **self.options)
+        samples = self.options["samples_per_pixel"]
+        if not decoder.is_native:
+            array, photometric = self._decompress(decoder, frame)
+        elif self.options["bits_allocated"] == 1 and samples == 1:
+            array, photometric = self._bits(frame), self.photometric
         else:
-            plugins = self._plugins(decoder)
-            self._check_codestream(frame)
-            array, properties = self._decompress(decoder, plugins, frame)
-        wanted = (self.rows, self.columns) + (
-            (self.options["samples_per_pixel"],) if self.options["samples_per_pixel"] > 1 else ()
-        )
+            array, properties = decoder.as_array(self.source, index=frame, **self.options)
+            photometric = str(properties["photometric_interpretation"])
+        wanted = (self.rows, self.columns, samples) if samples > 1 else (self.rows, self.columns)
         if array.shape != wanted:
-            raise unreadable("a frame must have the header's size", f"{array.shape}", "The file is damaged.")
-        return array, str(properties["photometric_interpretation"])
+            raise unreadable(f"a frame must have the shape {wanted}", array.shape, "The file is damaged.")
+        return array, photometric
+
+    def _bits(self, frame: int) -> NDArray[np.uint8]:
+        """Unpack a frame of single bits, which may begin within a byte: pydicom 3.0 then misses the last bits."""
+        pixels = self.rows * self.columns
+        first = frame * pixels
+        begin, end = first // 8, (first + pixels + 7) // 8
+        if self.start is None:
+            packed = self.source.PixelData[begin:end]
+        else:
+            self.source.seek(self.start + begin)
+            packed = self.source.read(end - begin)
+        bits = np.unpackbits(np.frombuffer(packed, dtype=np.uint8), bitorder="little")
+        return bits[first % 8 :][:pixels].reshape(self.rows, self.columns)
+
+    def _decompress(self, decoder: Any, frame: int) -> tuple[NDArray[Any], str]:
+        """Decode a compressed frame with the first plug-in that can."""
+        failure: Exception = self._missing(decoder)
+        for plugin in self._plugins(decoder):
+            self._check_codestream(frame)
+            try:
+                array, properties = decoder.as_array(
+                    self._rewound(), index=frame, decoding_plugin=plugin, **self.options
+                )
+                return array, str(properties["photometric_interpretation"])
+            except ImportError:  # registered, but not importable
+                continue
+            except Exception as error:  # noqa: BLE001 - another plug-in may know better
+                failure = error
+        raise failure
 
     def _plugins(self, decoder: Any) -> list[str]:
         known = [name for name in _PLUGINS if name in decoder.available_plugins]
-        if self.syntax == _EXTENDED_JPEG and self.options["bits_stored"] > 8:
+        if self.syntax == _EXTENDED_JPEG and self.bits_stored > 8:
             known = [name for name in known if name != "pillow"]  # its JPEG decoder has 8 bits
-        if not known:
-            package = _PACKAGES.get(self.syntax, "pylibjpeg")
-            extra = package != "pylibjpeg-libjpeg"
-            install = (
-                'pip install "medimg-cnn[dicom]"' if extra else "pip install pylibjpeg pylibjpeg-libjpeg"
-            )
-            note = "" if extra else " (licensed under the GPL, therefore not part of an extra)"
-            raise MissingDependencyError(
-                f"the transfer syntax {decoder.UID.name!r} needs the package {package!r}{note}, which is not "
-                f"installed. Install it with: {install}"
-            )
         return known
+
+    def _missing(self, decoder: Any) -> MissingDependencyError:
+        package = _PACKAGES.get(self.syntax, "pylibjpeg")
+        free = package != _GPL
+        install = 'pip install "medimg-cnn[dicom]"' if free else f"pip install pylibjpeg {_GPL}"
+        note = "" if free else " (licensed under the GPL, therefore not part of an extra)"
+        return MissingDependencyError(
+            f"the transfer syntax {decoder.UID.name!r} needs the package {package!r}{note}, which is not "
+            f"installed. Install it with: {install}"
+        )
 
     def _check_codestream(self, frame: int) -> None:
         """Refuse compressed data of another size than the header's, before a decoder takes memory for it."""
         from pydicom.encaps import get_frame
 
-        pixels = self.source if hasattr(self.source, "read") else self.source.PixelData
-        start = pixels.tell() if hasattr(pixels, "tell") else None
+        source = self._rewound()
         data = get_frame(
-            pixels,
+            source.PixelData if self.start is None else source,
             frame,
             number_of_frames=self.frames,
             extended_offsets=self.options.get("extended_offsets"),
         )
-        if start is not None:
-            pixels.seek(start)
         size = codestream_size(data)
         if size is not None and size != (self.rows, self.columns):
             raise unreadable(
@@ -188,172 +171,7 @@ class DicomFile:
                 "The file is damaged; get it again.",
             )
 
-    def _decompress(
-        self, decoder: Any, plugins: list[str], frame: int
-    ) -> tuple[NDArray[Any], dict[str, Any]]:
-        start = self.source.tell() if hasattr(self.source, "tell") else None
-        for plugin in plugins:
-            try:
-                array, properties = decoder.as_array(
-                    self.source, index=frame, decoding_plugin=plugin, **self.options
-                )
-                return array, properties
-            except Exception:  # another plug-in may know better
-                if plugin == plugins[-1]:
-                    raise
-                if start is not None:
-                    self.source.seek(start)
-        raise AssertionError("there is at least one plug-in")
-
-
-def open_dicom(stream: BinaryIO) -> DicomFile:
-    """Read and check the header of a DICOM file.
-
-    Args:
-        stream: the file, at its start.
-
-    Raises:
-        ImageReadError: the header is damaged, or the file has no pixels, or fewer than the header says.
-    """
-    import pydicom
-    from pydicom.pixels.utils import as_pixel_options
-
-    deflated = _is_deflated(stream)
-    # A deflated file is inflated whole by pydicom: its pixels stay with the header.
-    header = pydicom.dcmread(
-        stream, stop_before_pixels=not deflated, specific_tags=None if deflated else _TAGS
-    )
-    syntax = str(header.file_meta.TransferSyntaxUID)
-    options: dict[str, Any] = {
-        **as_pixel_options(header),
-        "transfer_syntax_uid": header.file_meta.TransferSyntaxUID,
-    }
-    source: Any
-    if deflated:
-        keyword = next((name for name in _PIXEL_ELEMENTS.values() if name in header), None)
-        if keyword is None:
-            raise _no_pixels()
-        length = len(header[keyword].value)
-        source, available = header, length
-        options["pixel_keyword"] = keyword
-    else:
-        length, available = _enter_pixels(stream, header, options)
-        source = stream
-    _check_options(options)
-    _check_length(
-        options,
-        length,
-        available,
-        compressed=header.file_meta.TransferSyntaxUID.is_compressed and not deflated,
-    )
-    is_float = "Float" in options["pixel_keyword"]
-    return DicomFile(
-        header=header,
-        source=source,
-        syntax=syntax,
-        options=options,
-        rows=int(options["rows"]),
-        columns=int(options["columns"]),
-        frames=int(options["number_of_frames"]),
-        bits_stored=32 if is_float else int(options["bits_stored"]),
-        signed=not is_float and int(options["pixel_representation"]) == 1,
-        photometric=str(options["photometric_interpretation"]),
-    )
-
-
-def _no_pixels() -> ImageReadError:
-    return unreadable(
-        "a DICOM file must hold an image", "no pixel data", "Leave out plans, reports and the like."
-    )
-
-
-def _enter_pixels(stream: BinaryIO, header: Any, options: dict[str, Any]) -> tuple[int, int]:
-    """Read the head of the pixel element; return its length and how many bytes the file has for it."""
-    implicit, little = header.original_encoding
-    order = "<" if little else ">"
-    head = stream.read(8)
-    if len(head) < 8:
-        raise _no_pixels()
-    group, element = struct.unpack(f"{order}HH", head[:4])
-    if group != 0x7FE0 or element not in _PIXEL_ELEMENTS:
-        raise _no_pixels()
-    if implicit:
-        length = struct.unpack(f"{order}L", head[4:])[0]
-    else:
-        options["pixel_vr"] = head[4:6].decode("ascii")
-        length = struct.unpack(f"{order}L", stream.read(4))[0]
-    options["pixel_keyword"] = _PIXEL_ELEMENTS[element]
-    start = stream.tell()
-    available = stream.seek(0, 2) - start
-    stream.seek(start)
-    return length, available
-
-
-def _check_options(options: dict[str, Any]) -> None:
-    """Check the numbers that memory is taken by, before pydicom does."""
-    is_float = "Float" in options["pixel_keyword"]
-    rules: list[tuple[str, range | tuple[int, ...]]] = [
-        ("rows", range(1, 65_536)),
-        ("columns", range(1, 65_536)),
-        ("samples_per_pixel", (1, 3)),
-        ("number_of_frames", range(1, 2**31)),
-        ("bits_allocated", (32, 64) if is_float else (1, 8, 16, 32)),
-    ]
-    if not is_float:
-        rules += [("bits_stored", range(1, 33)), ("pixel_representation", (0, 1))]
-    for name, allowed in rules:
-        value = options.get(name)
-        if not isinstance(value, int) or isinstance(value, bool) or value not in allowed:
-            said = f"{allowed.start} to {allowed.stop - 1}" if isinstance(allowed, range) else str(allowed)
-            raise unreadable(
-                f"the DICOM tag for {name.replace('_', ' ')} must be {said}",
-                value if isinstance(value, int) else "none, or another kind of value",
-                "The header is damaged; get the file again.",
-            )
-    if not isinstance(options.get("photometric_interpretation"), str):
-        raise unreadable("the photometric interpretation must be given", "none", "The header is damaged.")
-
-
-def _check_length(options: dict[str, Any], length: int, available: int, *, compressed: bool) -> None:
-    if compressed or length == _UNDEFINED_LENGTH:
-        return
-    pixels = options["rows"] * options["columns"] * options["samples_per_pixel"] * options["number_of_frames"]
-    bits = pixels * options["bits_allocated"]
-    if options["photometric_interpretation"] == "YBR_FULL_422":
-        bits = bits // 3 * 2
-    needed = (bits + 7) // 8
-    if min(length, available) < needed:
-        raise unreadable(
-            f"the pixel data must have the {needed:,} bytes that the header announces",
-            f"{min(length, available):,}",
-            "The file is cut off or damaged; get it again.",
-        )
-
-
-def _is_deflated(stream: BinaryIO) -> bool:
-    """Tell from the file meta information; refuse a file that would inflate beyond bounds."""
-    stream.seek(132)
-    syntax = ""
-    while len(head := stream.read(8)) == 8:
-        group, element, vr, length = struct.unpack("<HH2sH", head)
-        if group != 0x0002:
-            stream.seek(-8, 1)
-            break
-        if vr in (b"OB", b"UN", b"OW", b"SQ", b"UT"):
-            length = struct.unpack("<L", stream.read(4).ljust(4, b"\0"))[0]
-        if element == 0x0010:
-            syntax = stream.read(length).rstrip(b"\0 ").decode("ascii", "replace")
-        else:
-            stream.seek(length, 1)
-    if syntax == _DEFLATED:
-        inflater, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
-        while not inflater.eof and (piece := inflater.unconsumed_tail or stream.read(65_536)):
-            size += len(inflater.decompress(piece, 2**20))
-            if size > _MAX_INFLATED:
-                raise unreadable(
-                    f"a deflated file may inflate to at most {_MAX_INFLATED:,} bytes",
-                    "more",
-                    "Inflate it with a DICOM tool first if it is to be trusted.",
-                )
-    stream.seek(0)
-    return syntax == _DEFLATED
+    def _rewound(self) -> Any:
+        if self.start is not None:
+            self.source.seek(self.start)
+        return self.source

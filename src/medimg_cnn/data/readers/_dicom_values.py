@@ -39,7 +39,7 @@ def display_values(stored: NDArray[Any], file: DicomFile, frame: int, options: R
         planes = [_values_of_interest(values, full, file, frame)]
     pixels = np.stack(planes, axis=-1)
     if file.photometric == "MONOCHROME1":
-        pixels = np.float32(1) - pixels
+        np.subtract(1, pixels, out=pixels)
     if padding is not None:
         pixels[padding] = 0
     return pixels
@@ -49,15 +49,28 @@ def color_values(stored: NDArray[Any], file: DicomFile, shown_as: str, options: 
     """Return (rows, columns, 3) float32, 0 to 1, of a colour image."""
     bits = file.bits_stored
     if file.photometric == "PALETTE COLOR":
-        from pydicom.pixels import apply_color_lut
-
-        stored = apply_color_lut(stored, file.header)
-        bits = stored.dtype.itemsize * 8
+        stored, bits = _palette(stored, file)
     elif shown_as != "RGB":
         raise unreadable("colour must be convertible to RGB", "another colour space", "Convert the file.")
     if stored.ndim != 3 or stored.shape[2] != 3:
         raise unreadable("a colour image must have 3 samples a pixel", stored.shape, "The header is damaged.")
     return scale_values(stored, (0, 2.0**bits - 1), options.value_range)
+
+
+def _palette(stored: NDArray[Any], file: DicomFile) -> tuple[NDArray[Any], int]:
+    """Apply a colour palette (PS3.3, C.7.6.3.1.5 and C.7.6.3.1.6); return colour, and the bits of an entry."""
+    header = file.header
+    if "RedPaletteColorLookupTableData" not in header:  # segmented: pydicom expands it
+        from pydicom.pixels import apply_color_lut
+
+        color = apply_color_lut(stored, header)
+        return color, color.dtype.itemsize * 8
+    planes, bits = [], 8
+    for name in ("Red", "Green", "Blue"):
+        descriptor = header[f"{name}PaletteColorLookupTableDescriptor"].value
+        plane, bits = _look_up(stored, descriptor, header[f"{name}PaletteColorLookupTableData"].value, file)
+        planes.append(plane)
+    return np.stack(planes, axis=-1), bits
 
 
 def _in_range(values: NDArray[Any], padding: NDArray[np.bool_] | None, options: ReadOptions) -> Image:
@@ -93,18 +106,21 @@ def _modality(
     header = file.header
     tables = header.get("ModalityLUTSequence")
     if tables:
-        values, bits = _look_up(stored, tables[0], file)
+        values, bits = _look_up(stored, tables[0].LUTDescriptor, tables[0].LUTData, file)
         return values, (0.0, 2.0**bits - 1)
     rescale = _group(file, frame, "PixelValueTransformationSequence")
     slope = _number(rescale.get("RescaleSlope"), 1.0)
     intercept = _number(rescale.get("RescaleIntercept"), 0.0)
-    if file.is_float:
-        return stored.astype(np.float64) * slope + intercept, None
-    low, high = _stored_range(file)
-    ends = sorted((low * slope + intercept, high * slope + intercept))
     if slope == 1.0 and intercept == 0.0:
-        return stored, (ends[0], ends[1])
-    return stored.astype(np.float64) * slope + intercept, (ends[0], ends[1])
+        values = stored
+    else:
+        values = stored.astype(np.float64)
+        values *= slope
+        values += intercept
+    if file.is_float:
+        return values, None
+    low, high = sorted(end * slope + intercept for end in _stored_range(file))
+    return values, (low, high)
 
 
 def _values_of_interest(
@@ -113,7 +129,7 @@ def _values_of_interest(
     group = _group(file, frame, "FrameVOILUTSequence")
     tables = file.header.get("VOILUTSequence")
     if tables and tables[0].get("LUTDescriptor") is not None:
-        shown, bits = _look_up(values, tables[0], file)
+        shown, bits = _look_up(values, tables[0].LUTDescriptor, tables[0].LUTData, file)
         return map_linear(shown, 0.0, 2.0**bits - 1)
     centre, width = _first(group.get("WindowCenter")), _first(group.get("WindowWidth"))
     if centre is not None and width is not None and width > 0:
@@ -130,15 +146,14 @@ def _is_hounsfield(file: DicomFile, group: Any) -> bool:
     return str(file.header.get("Modality", "")).upper() == "CT" and "RescaleIntercept" in file.header
 
 
-def _look_up(values: NDArray[Any], table: Any, file: DicomFile) -> tuple[NDArray[Any], int]:
+def _look_up(values: NDArray[Any], descriptor: Any, data: Any, file: DicomFile) -> tuple[NDArray[Any], int]:
     """Apply a lookup table (PS3.3, C.11.1.1 and C.11.2.1.1); return what it gives, and its bits."""
-    count, first, bits = (int(item) for item in table.LUTDescriptor)
+    count, first, bits = (int(item) for item in descriptor)
     count = count or 2**16
     if not 8 <= bits <= 16:
         raise unreadable("a lookup table must have entries of 8 to 16 bits", bits, "The header is damaged.")
     if first > 32_767 and file.signed:
         first -= 65_536  # written as unsigned, meant as signed
-    data = table.LUTData
     if isinstance(data, (bytes, bytearray)):
         order = "<" if file.header.original_encoding[1] else ">"
         entries = np.frombuffer(bytes(data), dtype=np.uint8 if len(data) < 2 * count else f"{order}u2")
@@ -175,8 +190,10 @@ def _number(value: Any, default: float) -> float:
 
 def _first(value: Any) -> float | None:
     """Return the first of one or several values."""
-    if value is None or isinstance(value, (str, bytes)):
+    if hasattr(value, "__len__") and not isinstance(value, (str, bytes)):
+        value = value[0] if len(value) else None
+    if value is None or value == "":
         return None
-    if hasattr(value, "__len__"):
-        return float(value[0]) if len(value) else None
+    if isinstance(value, (str, bytes)):  # pydicom leaves what is no number as text
+        raise unreadable("a window must be given in numbers", "text", "Pass window=(centre, width).")
     return float(value)

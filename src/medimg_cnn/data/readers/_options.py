@@ -33,8 +33,8 @@ CT_WINDOWS: Mapping[str, tuple[float, float]] = {
 """Customary CT windows as (centre, width) in Hounsfield units."""
 
 _PLANES: tuple[Plane, ...] = ("axial", "coronal", "sagittal")
-# Float32 RGB of this many pixels is 600 MB; the largest mammogram has 23 million, a camera of 2024 45 million.
-_MAX_PIXELS = 50_000_000
+# Decoding this many pixels of any kind stays below 1 GiB; a large mammogram has 30 million.
+_MAX_PIXELS = 36_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

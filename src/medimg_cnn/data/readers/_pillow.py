@@ -9,6 +9,7 @@ import importlib
 from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from medimg_cnn._types import Image, ImageSize
 from medimg_cnn.data.readers._base import DecodedImage, check_pixels, unreadable
@@ -89,8 +90,9 @@ def _decode(
     planes = planes_of(image, lambda: _reopened(stream, format_name, options.frame))
     # Only now: a PNG would be decoded by the question. Pillow turns TIFF by itself.
     orientation = 1 if format_name == "TIFF" else _orientation(image)
+    del image  # its memory is as large as the values'
     return DecodedImage(
-        pixels=np.ascontiguousarray(_upright(_scaled(planes, options), orientation)),
+        pixels=_scaled(planes, orientation, options),
         bit_depth=planes.depth,
         format=format_name,
         mode=mode,
@@ -129,12 +131,16 @@ def _check_frame(frame: int | None, frames: int) -> None:
         )
 
 
-def _scaled(planes: Planes, options: ReadOptions) -> Image:
-    pixels = scale_values(planes.values, planes.full, options.value_range)
+def _scaled(planes: Planes, orientation: int, options: ReadOptions) -> Image:
+    pixels = scale_values(_upright(planes.values, orientation), planes.full, options.value_range)
     if planes.white_is_zero:
-        pixels = np.float32(1) - pixels
+        np.subtract(1, pixels, out=pixels)
     if planes.alpha is not None:
-        pixels = pixels * planes.alpha + np.float32(options.background) * (1 - planes.alpha)
+        alpha = _upright(planes.alpha, orientation)
+        pixels *= alpha
+        if options.background:
+            pixels += np.float32(options.background) * (1 - alpha)
+            np.clip(pixels, 0, 1, out=pixels)
     return pixels
 
 
@@ -146,7 +152,7 @@ def _orientation(image: Any) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
-def _upright(pixels: Image, orientation: int) -> Image:
+def _upright(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
     """Undo one of the eight orientations of EXIF (tag 0x0112)."""
     if orientation in (2, 4, 5, 7):
         pixels = pixels[:, ::-1]

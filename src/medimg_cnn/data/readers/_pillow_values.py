@@ -53,7 +53,7 @@ def planes_of(image: Any, reopen: Callable[[], Any]) -> Planes:
     raw_mode = _raw_mode(image)
     tags = _tags(image)
     if raw_mode[:-1] in _COLOR_16:
-        return _color_16(image, reopen(), raw_mode)
+        return _color_16(image, reopen, raw_mode)
     if raw_mode == _GREY_ALPHA_16:
         return _grey_alpha_16(image)
     image.load()
@@ -99,19 +99,22 @@ def _grey(image: Any, tags: dict[int, int]) -> Planes:
     )
 
 
-def _color_16(image: Any, again: Any, raw_mode: str) -> Planes:
+def _color_16(image: Any, reopen: Callable[[], Any], raw_mode: str) -> Planes:
     """Decode 16-bit colour in two passes, one for each byte."""
-    key = image.info.get("transparency")
     image.load()
+    key, mode = image.info.get("transparency"), image.mode
+    values = np.asarray(image).astype(np.uint16)
+    values <<= 8
+    again = reopen()
     for place, tile in enumerate(again.tile):
         name = raw_mode[:-1] + _OTHER_BYTE[raw_mode[-1]]
         again.tile[place] = tile._replace(args=name if isinstance(tile.args, str) else (name, *tile.args[1:]))
     again.load()
-    values = np.asarray(image).astype(np.uint16) << 8 | np.asarray(again)
-    if image.mode == "CMYK":
+    values |= np.asarray(again)
+    if mode == "CMYK":
         ink = 65_535 - values.astype(np.uint32)
         values = ((ink[..., :3] * ink[..., 3:] + 32_767) // 65_535).astype(np.uint16)
-    if image.mode == "RGBA":
+    if mode == "RGBA":
         return _with_alpha(values, 16)
     planes = Planes(values=values, full=(0, 65_535), depth=16)
     return _keyed(planes, np.array(key)) if isinstance(key, tuple) else planes

@@ -13,6 +13,8 @@ from medimg_cnn.data.readers._options import ValueRange
 
 __all__ = ["check_finite", "map_linear", "map_window", "scale_values"]
 
+_BLOCK = 2**18
+
 
 def check_finite(values: NDArray[Any]) -> None:
     """Refuse NaN and infinity.
@@ -61,16 +63,24 @@ def scale_values(values: NDArray[Any], full: tuple[float, float] | None, value_r
 
 
 def map_linear(values: NDArray[Any], low: float, high: float) -> Image:
-    """Return (values - low) / (high - low) as float32, clipped to 0 to 1; all 0 where low equals high."""
+    """Return (values - low) / (high - low) as float32, clipped to 0 to 1; all 0 where low equals high.
+
+    Works on a few rows at a time, so that memory for the result is nearly all that is taken.
+    """
+    pixels = np.zeros(values.shape, dtype=np.float32)
     if not high > low:
-        return np.zeros(values.shape, dtype=np.float32)
-    # Float32 holds every integer of up to 24 bits; wider values are scaled in float64 first.
-    wide = values.dtype.itemsize > 2 and values.dtype != np.float32
-    scaled: NDArray[np.floating[Any]] = values.astype(np.float64 if wide else np.float32)
-    if low:
-        scaled -= low
-    scaled /= high - low
-    return np.clip(scaled, 0.0, 1.0, out=scaled).astype(np.float32, copy=False)
+        return pixels
+    # Float32 holds every whole number of 16 bits; all else is scaled in float64.
+    exact = np.float32 if values.dtype.itemsize <= 2 and values.dtype.kind in "iu" else np.float64
+    offset, width = exact(low), exact(high - low)
+    rows = max(1, _BLOCK // max(1, values[0].size))
+    for start in range(0, len(values), rows):
+        part: NDArray[np.floating[Any]] = values[start : start + rows].astype(exact)
+        if low:
+            part -= offset
+        part /= width
+        pixels[start : start + rows] = np.clip(part, 0, 1, out=part)
+    return pixels
 
 
 def map_window(values: NDArray[Any], centre: float, width: float, *, function: str = "LINEAR") -> Image:
