@@ -1,0 +1,166 @@
+"""Each check: when it passes, warns, fails and cannot be made."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from medimg_cnn.artifacts import OperatingPoint, Predictions
+from medimg_cnn.reporting import clinical_report
+from medimg_cnn.reporting._checks import needs_attention
+
+
+def outcomes(report):
+    return {check.code: check.outcome for check in report.checks}
+
+
+def check(report, code):
+    return next(item for item in report.checks if item.code == code)
+
+
+def simulated(n=400, *, seed=1, shift=1.5, prevalence=0.4, slope=1.0, offset=0.0, part="test", patients=None):
+    """Probabilities that are calibrated at slope 1 and offset 0: two normal classes, unit variance."""
+    rng = np.random.default_rng(seed)
+    y = (rng.random(n) < prevalence).astype(int)
+    x = rng.normal(size=n) + shift * y
+    right = shift * x - shift**2 / 2 + np.log(prevalence / (1 - prevalence))
+    logit = slope * right + offset
+    return Predictions(
+        y_true=y,
+        logit=logit,
+        probability=1 / (1 + np.exp(-logit)),
+        sample_id=[str(i) for i in range(n)],
+        patient_id=patients,
+        part=part,
+    )
+
+
+def report(cases, chosen_on="validation", threshold=0.5, **options):
+    point = OperatingPoint(threshold=threshold, rule="youden", chosen_on=chosen_on)
+    return clinical_report(cases, **{"operating_point": point, "bootstrap": 100, **options})
+
+
+def test_codes_are_stable():
+    found = report(simulated()).checks
+    assert [item.code for item in found] == [f"R{i:03d}" for i in range(1, 13)]
+    assert [item.title for item in found] == [
+        "Threshold chosen elsewhere",
+        "Enough cases with the condition",
+        "Enough cases without the condition",
+        "Patients known",
+        "Prevalence like the intended use",
+        "Scores point the right way",
+        "Probabilities mean what they say",
+        "Subgroups served alike",
+        "Not too good to be true",
+        "Judged on data not used for training",
+        "Scores differ between cases",
+        "No case left out",
+    ]
+
+
+def test_a_sound_study_passes():
+    cases = simulated(patients=[str(i) for i in range(400)])
+    sound = report(cases, subgroups={"site": ["a", "b"] * 200}, intended_prevalence=0.4)
+    assert set(outcomes(sound).values()) == {"pass"}
+    assert needs_attention(sound.checks) == ()
+
+
+@pytest.mark.parametrize(
+    ("chosen_on", "part", "outcome"),
+    [
+        ("validation", "test", "pass"),
+        ("test", "test", "fail"),
+        (" Test ", "external", "fail"),
+        ("validation", "validation", "fail"),
+        ("unknown", "test", "warn"),
+    ],
+)
+def test_r001_threshold_chosen_elsewhere(chosen_on, part, outcome):
+    assert outcomes(report(simulated(part=part), chosen_on=chosen_on))["R001"] == outcome
+
+
+def test_r002_and_r003_need_twenty_of_each():
+    for positives, outcome in ((0, "fail"), (19, "warn"), (20, "pass")):
+        y = [1] * positives + [0] * 30
+        p = np.linspace(0.1, 0.9, len(y))
+        assert outcomes(clinical_report(y, p, bootstrap=100))["R002"] == outcome
+        flipped = [1 - value for value in y]
+        assert outcomes(clinical_report(flipped, p, bootstrap=100))["R003"] == outcome
+
+
+def test_r004_patients():
+    assert outcomes(report(simulated()))["R004"] == "warn"
+    assert outcomes(report(simulated(), patients=np.arange(400) // 2))["R004"] == "pass"
+
+
+def test_r005_prevalence():
+    cases = simulated()
+    assert outcomes(report(cases))["R005"] == "not applicable"
+    assert outcomes(report(cases, intended_prevalence=float(cases.prevalence)))["R005"] == "pass"
+    assert outcomes(report(cases, intended_prevalence=0.05))["R005"] == "warn"
+
+
+def test_r006_inverted_labels():
+    cases = simulated()
+    inverted = clinical_report(1 - cases.y_true, cases.probability, bootstrap=100)
+    assert outcomes(inverted)["R006"] == "fail"
+    assert inverted.auroc.value < 0.5
+    unsure = clinical_report([1, 0, 1, 0, 1], [0.2, 0.3, 0.4, 0.35, 0.1], bootstrap=100)
+    assert outcomes(unsure)["R006"] == "warn"
+    assert outcomes(clinical_report([1, 1], [0.2, 0.5], bootstrap=100))["R006"] == "not applicable"
+
+
+@pytest.mark.parametrize(
+    ("changes", "outcome"),
+    [({}, "pass"), ({"slope": 2.5}, "warn"), ({"offset": 1.5}, "warn"), ({"n": 30}, "not applicable")],
+)
+def test_r007_calibration(changes, outcome):
+    assert outcomes(report(simulated(**changes)))["R007"] == outcome
+
+
+def test_r008_subgroup_gap():
+    cases = simulated(800)
+    site = np.array(["a", "b"] * 400)
+    spoilt = np.where(site == "b", np.random.default_rng(0).random(800), cases.probability)
+    gap = clinical_report(cases.y_true, spoilt, subgroups={"site": site}, bootstrap=100)
+    assert outcomes(gap)["R008"] == "warn"
+    assert "site b less a" in check(gap, "R008").finding
+    assert outcomes(report(cases))["R008"] == "not applicable"
+    small = ["a"] * 790 + ["b"] * 10
+    assert outcomes(report(cases, subgroups={"site": small}))["R008"] == "not applicable"
+
+
+def test_r009_perfect_separation():
+    perfect = clinical_report([0, 0, 1, 1], [0.1, 0.2, 0.8, 0.9], bootstrap=100)
+    assert outcomes(perfect)["R009"] == "warn"
+    assert outcomes(clinical_report([1], [0.5], bootstrap=100))["R009"] == "not applicable"
+
+
+@pytest.mark.parametrize(
+    ("part", "outcome"), [("train", "fail"), ("validation", "warn"), ("test", "pass"), ("external", "pass")]
+)
+def test_r010_training_data(part, outcome):
+    assert outcomes(report(simulated(part=part)))["R010"] == outcome
+
+
+def test_r010_cannot_be_made_where_the_part_is_not_said():
+    assert outcomes(clinical_report([0, 1], [0.1, 0.9], bootstrap=100))["R010"] == "not applicable"
+
+
+def test_r011_constant_scores():
+    assert outcomes(clinical_report([0, 1], [0.5, 0.5], bootstrap=100))["R011"] == "fail"
+    assert outcomes(clinical_report([1], [0.5], bootstrap=100))["R011"] == "not applicable"
+
+
+def test_r012_dropped_cases():
+    y, p = [0, 1, 0, 1], [0.1, 0.8, np.nan, 0.9]
+    found = check(clinical_report(y, p, missing="drop", bootstrap=100), "R012")
+    assert (found.outcome, found.severity) == ("warn", "major")
+    assert "1 case (25.0%)" in found.finding
+
+
+def test_what_could_not_be_checked_never_looks_passed():
+    text = clinical_report([1], [0.5], bootstrap=100).to_text()
+    assert "[Not checked] R005" in text
+    assert "A check that could not be made has not been passed." in " ".join(text.split())
