@@ -1,0 +1,216 @@
+"""Geometry: exact where it can be, equal to SciPy's interpolation where it cannot."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.ndimage import map_coordinates
+
+from medimg_cnn import augmentations as A  # noqa: N812 - short, and used on every line
+from medimg_cnn.augmentations.spatial._spatial import runs_of_one_resample
+from medimg_cnn.errors import ArgumentError
+
+HEIGHT, WIDTH = 12, 9
+
+
+def picture(seed: int = 0, n: int = 2, channels: int = 1) -> jax.Array:
+    return jnp.asarray(np.random.default_rng(seed).random((n, HEIGHT, WIDTH, channels)), jnp.float32)
+
+
+def smooth(height: int = 40, width: int = 30) -> jax.Array:
+    y, x = np.mgrid[:height, :width]
+    waves = 0.5 + 0.25 * np.sin(x / 5.0) * np.cos(y / 6.0) + 0.2 * np.cos((x + y) / 9.0)
+    return jnp.asarray(waves[None, ..., None], jnp.float32)
+
+
+shift = jax.jit(A.Shift(fraction=1).apply)
+shift_masks = jax.jit(A.Shift(fraction=1).apply_masks)
+
+
+@given(down=st.integers(-HEIGHT, HEIGHT), right=st.integers(-WIDTH, WIDTH), seed=st.integers(0, 99))
+@settings(max_examples=25)
+def test_a_shift_by_whole_pixels_moves_them_exactly(down: int, right: int, seed: int) -> None:
+    images = picture(seed)
+    params = {"down": jnp.full(2, float(down)), "right": jnp.full(2, float(right))}
+    expected = np.zeros_like(images)
+    rows = slice(max(down, 0), HEIGHT + min(down, 0)), slice(max(-down, 0), HEIGHT - max(down, 0))
+    columns = slice(max(right, 0), WIDTH + min(right, 0)), slice(max(-right, 0), WIDTH - max(right, 0))
+    expected[:, rows[0], columns[0]] = np.asarray(images)[:, rows[1], columns[1]]
+    assert np.array_equal(shift(params, images), expected)
+    assert np.array_equal(shift_masks(params, images), expected)
+
+
+@given(horizontal=st.booleans(), vertical=st.booleans(), seed=st.integers(0, 99))
+@settings(max_examples=10)
+def test_a_flip_reverses_and_twice_is_the_identity(horizontal: bool, vertical: bool, seed: int) -> None:
+    images, flip = picture(seed, channels=3), A.Flip(horizontal=True, vertical=True)
+    params = {"horizontal": jnp.full(2, horizontal), "vertical": jnp.full(2, vertical)}
+    once = flip.apply(params, images)
+    axes = tuple(axis for axis, on in ((1, vertical), (2, horizontal)) if on)
+    assert np.array_equal(once, np.flip(images, axes))
+    assert np.array_equal(flip.apply(params, once), images)
+
+
+def test_a_flip_within_a_resample_is_as_exact_as_one_alone() -> None:
+    images = picture(3)
+    flip, still = A.Flip(), A.Rotation(degrees=10)
+    params = {"horizontal": jnp.array([True, False]), "vertical": jnp.array([False, True])}
+    chain = flip | still
+    sampled = chain.apply(
+        {**{f"0.{name}": value for name, value in params.items()}, "1.angle": jnp.zeros(2)}, images
+    )
+    assert np.array_equal(sampled, flip.apply(params, images))
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+def test_quarter_turns_are_exact_and_anticlockwise(turns: int) -> None:
+    square = picture()[:, :WIDTH]
+    result = A.QuarterTurn().apply({"turns": jnp.full(2, turns)}, square)
+    assert np.array_equal(result, np.rot90(square, turns, axes=(1, 2)))
+    turned = A.Rotation(degrees=180).apply({"angle": jnp.full(2, 90.0 * turns)}, square)
+    np.testing.assert_allclose(turned, result, atol=1e-4)
+
+
+def test_quarter_turns_of_images_that_are_not_square_are_halves() -> None:
+    drawn = A.QuarterTurn().params(jax.random.key(0), 200, (HEIGHT, WIDTH, 1))["turns"]
+    assert set(np.unique(drawn).tolist()) == {0, 2}
+    drawn = A.QuarterTurn().params(jax.random.key(0), 200, (WIDTH, WIDTH, 1))["turns"]
+    assert set(np.unique(drawn).tolist()) == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize(
+    ("border", "mode"), [("constant", "constant"), ("edge", "nearest"), ("reflect", "mirror")]
+)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_rotation_equals_scipy_on_an_image_that_is_not_square(border: str, mode: str, channels: int) -> None:
+    images, angle = picture(1, channels=channels), 33.0
+    result = A.Rotation(degrees=45, border=border, fill=0.25).apply({"angle": jnp.full(2, angle)}, images)
+    y, x = np.mgrid[:HEIGHT, :WIDTH] - np.array([(HEIGHT - 1) / 2, (WIDTH - 1) / 2])[:, None, None]
+    cos, sin = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+    places = [sin * x + cos * y + (HEIGHT - 1) / 2, cos * x - sin * y + (WIDTH - 1) / 2]
+    # SciPy's "constant" does not blend into the fill; a frame of it makes the two the same.
+    plain = np.asarray(images, np.float64)
+    if border == "constant":
+        plain = np.pad(plain, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=0.25)
+        places = [place + 1 for place in places]
+    for image, channel in np.ndindex(2, channels):
+        expected = map_coordinates(plain[image, ..., channel], places, order=1, mode=mode, cval=0.25)
+        np.testing.assert_allclose(result[image, ..., channel], expected, atol=2e-5)
+
+
+@pytest.mark.parametrize(
+    "chain",
+    [
+        A.Rotation(degrees=12) | A.Zoom(amount=0.2, stretch=0.1),
+        A.Shift(fraction=0.1) | A.Shear(degrees=8, vertical=True) | A.Flip(probability=1),
+        A.Elastic(displacement=0.02, smoothness=0.3) | A.Rotation(degrees=12),
+        A.Rotation(degrees=12) | A.Elastic(displacement=0.02, smoothness=0.3) | A.Zoom(amount=0.2),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_one_resample_equals_one_after_the_other_within_the_interpolation_error(
+    chain: A.Compose, seed: int
+) -> None:
+    images = smooth()
+    params = chain.params(jax.random.key(seed), 1, (40, 30, 1))
+    assert len(runs_of_one_resample(chain.steps)) == 1
+    together, apart = jax.jit(chain.apply)(params, images), images
+    for position, step in enumerate(chain.steps):
+        apart = step.apply(chain.params_of(params, position), apart)
+    inside = np.ones_like(images)
+    for position, step in enumerate(chain.steps):
+        inside = step.apply(chain.params_of(params, position), jnp.asarray(inside))
+    kept = np.asarray(inside) > 0.999
+    assert kept.mean() > 0.4
+    # Interpolating linearly errs by at most (step / 8) * second derivative, about 0.01 a resample here.
+    assert np.abs(np.asarray(together) - np.asarray(apart))[kept].max() < 0.02
+    assert np.abs(np.asarray(together) - np.asarray(images)).max() > 0.05
+
+
+def test_runs_that_are_sampled_at_once() -> None:
+    turn, bend, edge = A.Rotation(degrees=5), A.Elastic(displacement=0.01), A.Zoom(amount=0.1, border="edge")
+    flip, noise = A.Flip(), A.Noise(sigma=0.1)
+    assert runs_of_one_resample((turn, flip, bend, turn)) == [[0, 1, 2, 3]]
+    assert runs_of_one_resample((turn, noise, turn)) == [[0], [1], [2]]
+    assert runs_of_one_resample((turn, edge)) == [[0], [1]]  # another border
+    assert runs_of_one_resample((flip, edge, flip, turn)) == [[0, 1, 2], [3]]
+    assert runs_of_one_resample((bend, turn, bend)) == [[0, 1], [2]]  # a second bend
+    assert runs_of_one_resample(()) == []
+
+
+def test_what_leaves_the_frame_and_comes_back_is_kept_by_one_resample() -> None:
+    there, back = A.Shift(fraction=1), A.Shift(fraction=1)
+    params = {"0.down": jnp.full(2, 5.0), "0.right": jnp.zeros(2)}
+    params |= {"1.down": jnp.full(2, -5.0), "1.right": jnp.zeros(2)}
+    images = picture(4)
+    assert np.array_equal((there | back).apply(params, images), images)
+
+
+def test_a_circle_stays_a_circle_where_the_image_is_not_square() -> None:
+    y, x = np.mgrid[:41, :25]
+    disc = ((y - 20) ** 2 + (x - 12) ** 2 <= 64).astype(np.float32)[None, ..., None]
+    turned = A.Rotation(degrees=90).apply({"angle": jnp.array([37.0])}, jnp.asarray(disc))
+    assert abs(float(turned.sum()) - disc.sum()) < 2
+    assert (
+        np.abs(np.asarray(turned) - disc)[0, ..., 0][np.abs(np.hypot(y - 20, x - 12) - 8) > 1.5].max() < 1e-5
+    )
+
+
+def test_zoom_enlarges_and_shrinks_as_often_and_keeps_within_its_range() -> None:
+    drawn = A.Zoom(amount=0.5).params(jax.random.key(0), 4000, (8, 8, 1))["vertical"]
+    assert float(drawn.min()) >= 1 / 1.5
+    assert float(drawn.max()) <= 1.5
+    assert abs(float((drawn > 1).mean()) - 0.5) < 0.03
+    bright = jnp.zeros((1, 9, 9, 1)).at[0, 3:6, 3:6].set(1.0)
+    grown = A.Zoom(amount=1).apply({"vertical": jnp.array([2.0]), "horizontal": jnp.array([2.0])}, bright)
+    assert float(grown.sum()) > 3 * float(bright.sum())
+
+
+@pytest.mark.parametrize(("height", "width"), [(24, 24), (32, 16)])
+def test_the_elastic_field_has_the_deviation_and_smoothness_that_were_asked_for(
+    height: int, width: int
+) -> None:
+    elastic = A.Elastic(displacement=0.05, smoothness=0.25, count=64)
+    params = elastic.params(jax.random.key(0), 400, (height, width, 1))
+    params["amplitude"] = jnp.full(400, 0.05)
+    field = np.stack(elastic.displacements(params, (height, width, 1), A.AffineMap.identity(400)))
+    side = min(height, width)
+    assert abs(field.std() / (0.05 * side) - 1) < 0.03
+    # The correlation of a Gaussian field at a lag of one smoothness is exp(-1/2).
+    lag = round(0.25 * side)
+    at_lag = (field[..., lag:] * field[..., :-lag]).mean() / field.var()
+    assert abs(at_lag - np.exp(-0.5 * (lag / (0.25 * side)) ** 2)) < 0.06
+    assert abs(np.corrcoef(field[0].ravel(), field[1].ravel())[0, 1]) < 0.05
+
+
+def test_an_elastic_field_that_would_fold_the_image_is_refused_and_never_reached_by_strength() -> None:
+    with pytest.raises(ArgumentError, match="folds over itself"):
+        A.Elastic(displacement=0.1, smoothness=0.1)
+    assert A.Elastic(displacement=0.02, smoothness=0.1).scaled(3).displacement == pytest.approx(0.025)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: A.Rotation(degrees=200),
+        lambda: A.Rotation(degrees=float("nan")),
+        lambda: A.Rotation(degrees=True),
+        lambda: A.Shift(fraction=(0.1, 0.2, 0.3)),
+        lambda: A.Shift(fraction=-0.1),
+        lambda: A.Zoom(amount=-1),
+        lambda: A.Shear(degrees=60),
+        lambda: A.Flip(horizontal=False),
+        lambda: A.Rotation(degrees=5, border="wrap"),
+        lambda: A.Rotation(degrees=5, fill=2),
+        lambda: A.Rotation(degrees=5, probability=1.5),
+        lambda: A.Elastic(displacement=0.01, count=2),
+    ],
+)
+def test_options_are_checked_when_built(wrong: object) -> None:
+    with pytest.raises(ArgumentError, match="got"):
+        wrong()  # type: ignore[operator]

@@ -1,0 +1,189 @@
+"""Building, chaining, saving and refusing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import FrozenInstanceError, dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from medimg_cnn import augmentations as A  # noqa: N812 - short, and used on every line
+from medimg_cnn.errors import ArgumentError, ArtifactError
+
+IMAGES = jnp.asarray(np.random.default_rng(0).random((3, 8, 8, 1)), jnp.float32)
+KEY = jax.random.key(0)
+
+
+@A.register
+@dataclass(frozen=True, kw_only=True)
+class Negative(A.Augmentation):
+    """An augmentation as a user would write one."""
+
+    def params(self, key: jax.Array, n: int, image_shape: tuple[int, int, int]) -> A.Params:
+        return {"on": jax.random.bernoulli(key, self.probability, (n,))}
+
+    def apply(self, params: A.Params, images: jax.Array) -> jax.Array:
+        return jnp.where(params["on"][:, None, None, None], 1 - images, images)
+
+
+def test_a_registered_class_of_the_users_own_chains_saves_and_loads() -> None:
+    chain = Negative() | A.Flip()
+    assert A.Augmentation.from_dict(chain.to_dict()) == chain
+    assert np.array_equal(Negative()(KEY, IMAGES), 1 - IMAGES)
+
+
+def test_a_name_that_is_taken_is_refused() -> None:
+    with pytest.raises(ArgumentError, match="Rename the class"):
+
+        @A.register
+        @dataclass(frozen=True, kw_only=True)
+        class Flip(Negative):
+            pass
+
+
+def test_a_function_of_the_users_own_is_mapped_over_the_images() -> None:
+    def brighter(key: jax.Array, image: jax.Array) -> jax.Array:
+        return jnp.clip(image + jax.random.uniform(key), 0, 1)
+
+    step = A.PerImage(function=brighter, probability=0.5)
+    params = step.params(jax.random.key(2), 3, (8, 8, 1))
+    result = step.apply(params, IMAGES)
+    assert np.array_equal(result, step.apply(params, IMAGES))
+    for row in range(3):
+        changed = not np.array_equal(result[row], IMAGES[row])
+        assert changed == bool(params["on"][row])
+    assert np.array_equal(step.scaled(0)(KEY, IMAGES), IMAGES)
+    with pytest.raises(ArgumentError, match="JSON"):
+        (step | A.Flip()).to_dict()
+    with pytest.raises(ArgumentError, match="keep the shape"):
+        A.PerImage(function=lambda key, image: image[:2])(KEY, IMAGES)
+    with pytest.raises(ArgumentError, match="function"):
+        A.PerImage(function="blur")  # type: ignore[arg-type]
+
+
+def test_chains_open_up_and_an_empty_chain_changes_nothing() -> None:
+    flip, noise = A.Flip(), A.Noise(sigma=0.1)
+    assert (flip | noise | flip).steps == (flip, noise, flip)
+    assert (flip | (noise | flip)) == A.Compose(steps=((flip | noise), flip))
+    assert np.array_equal(A.Compose()(KEY, IMAGES), IMAGES)
+    with pytest.raises(TypeError):
+        flip | 3  # type: ignore[operator]
+    with pytest.raises(ArgumentError, match="PerImage"):
+        A.Compose(steps=(flip, abs))  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="Set it on the steps"):
+        A.Compose(steps=(flip,), probability=0.5)
+    with pytest.raises(ArgumentError, match="tuple"):
+        A.Compose(steps=flip)  # type: ignore[arg-type]
+
+
+def test_steps_of_a_chain_draw_with_keys_of_their_own() -> None:
+    chain = A.Noise(sigma=0.1) | A.Noise(sigma=0.1)
+    params = chain.params(KEY, 3, (8, 8, 1))
+    assert not np.array_equal(params["0.seed"], params["1.seed"])
+    assert set(chain.params_of(params, 1)) == {"sigma", "seed"}
+
+
+def test_they_are_frozen_and_misspelt_options_are_refused() -> None:
+    turn = A.Rotation(degrees=5)
+    with pytest.raises(FrozenInstanceError):
+        turn.degrees = 10  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        A.Rotation(degree=5)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"augmentation": "Rotate"}, "Did you mean 'Rotation'"),
+        ({"augmentation": None}, "registered"),
+        ({"version": 2}, "Upgrade"),
+        ({"version": "1"}, "version"),
+        ({"degree": 3}, "known fields"),
+    ],
+)
+def test_saved_augmentations_that_cannot_be_rebuilt_say_why(change: dict[str, object], message: str) -> None:
+    with pytest.raises(ArtifactError, match=message):
+        A.Augmentation.from_dict({**A.Rotation(degrees=5).to_dict(), **change})
+    with pytest.raises(ArtifactError, match="must be a Flip"):
+        A.Flip.from_dict(A.Rotation(degrees=5).to_dict())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"format": "another"},
+        {"version": 2},
+        {"arrays": {"angle": {"dtype": "object", "shape": [1], "values": [1]}}},
+        {"arrays": {"angle": {"dtype": "float32", "shape": [2], "values": [1]}}},
+    ],
+)
+def test_saved_draws_that_are_damaged_are_refused(change: dict[str, object]) -> None:
+    good = A.params_to_dict(A.Rotation(degrees=5).params(KEY, 1, (8, 8, 1)))
+    with pytest.raises(ArtifactError, match="got"):
+        A.params_from_dict({**good, **change})
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros((8, 8, 1), np.float32), "shape"),
+        (np.zeros((2, 8, 0, 1), np.float32), "shape"),
+        (np.zeros((2, 8, 8, 1), np.uint8), "Divide"),
+        (np.zeros((2, 8, 8, 1), np.float64), "float32"),
+        ([[1.0]], "shape"),
+    ],
+)
+def test_images_of_another_shape_or_dtype_are_refused(images: object, message: str) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        A.Flip()(KEY, images)  # type: ignore[arg-type]
+
+
+def test_keys_are_jax_keys_typed_or_raw() -> None:
+    noise = A.Noise(sigma=0.1)
+    raw = jax.random.key_data(KEY)
+    assert np.array_equal(noise(KEY, IMAGES), noise(raw, IMAGES))
+    for wrong in (0, None, jax.random.split(KEY)):
+        with pytest.raises(ArgumentError, match=r"jax\.random\.key"):
+            noise(wrong, IMAGES)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("n", "shape"), [(-1, (8, 8, 1)), (2, (8, 8)), (2, (8, 0, 1)), (2.5, (8, 8, 1))])
+def test_params_checks_the_number_and_the_shape(n: object, shape: object) -> None:
+    with pytest.raises(ArgumentError):
+        A.Flip().params(KEY, n, shape)  # type: ignore[arg-type]
+
+
+def test_strength_scales_ranges_and_stops_at_what_is_allowed() -> None:
+    assert A.Rotation(degrees=10).scaled(0.5) == A.Rotation(degrees=5)
+    assert A.Rotation(degrees=100).scaled(3) == A.Rotation(degrees=180)
+    assert A.Flip(probability=0.5).scaled(2) == A.Flip(probability=0.5)
+    assert A.Shift(fraction=(0.1, 0.2)).scaled(2) == A.Shift(fraction=(0.2, 0.4))
+    for wrong in (-1, float("nan"), "strong"):
+        with pytest.raises(ArgumentError, match="strength"):
+            A.Rotation(degrees=10).scaled(wrong)  # type: ignore[arg-type]
+
+
+def test_str_tells_what_differs_from_the_defaults() -> None:
+    assert str(A.Rotation(degrees=5)) == "Rotation(degrees=5.0)"
+    assert str(A.Flip(probability=0.25)) == "Flip(probability=0.25)"
+
+
+def test_an_empty_batch_stays_empty() -> None:
+    chain = A.Rotation(degrees=5) | A.Noise(sigma=0.1)
+    assert chain(KEY, IMAGES[:0]).shape == (0, 8, 8, 1)
+
+
+def test_augmenting_loads_no_keras_and_everything_public_is_there() -> None:
+    code = (
+        "import sys, medimg_cnn as mc; a = mc.augmentations; a.preset('chest_xray');"
+        "loaded = [m for m in ('keras', 'matplotlib', 'pandas', 'scipy') if m in sys.modules];"
+        "assert not loaded, loaded; missing = [n for n in a.__all__ if not hasattr(a, n)]; assert not missing, missing"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    with pytest.raises(AttributeError, match="Rotate"):
+        A.Rotate  # noqa: B018

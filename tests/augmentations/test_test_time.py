@@ -1,0 +1,60 @@
+"""Test-time augmentation."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from medimg_cnn import augmentations as A  # noqa: N812 - short, and used on every line
+from medimg_cnn.errors import ArgumentError
+
+IMAGES = jnp.asarray(np.random.default_rng(0).random((5, 8, 8, 1)), jnp.float32)
+KEY = jax.random.key(0)
+
+
+def left_half(images: jax.Array) -> jax.Array:
+    return images[:, :, :4].mean(axis=(1, 2, 3))[:, None]
+
+
+def test_views_are_the_image_and_its_augmentations_combined() -> None:
+    result = A.predict_with_augmentation(left_half, A.Flip(), IMAGES, key=KEY, draws=6, combine="probability")
+    assert result.views.shape == (7, 5)
+    plain, mirrored = np.asarray(left_half(IMAGES))[:, 0], np.asarray(left_half(IMAGES[:, :, ::-1]))[:, 0]
+    assert np.allclose(result.views[0], plain)
+    near = np.isclose(result.views, plain) | np.isclose(result.views, mirrored)
+    assert near.all()
+    np.testing.assert_allclose(result.probability, result.views.mean(axis=0))
+    np.testing.assert_allclose(result.spread, result.views.std(axis=0))
+    logits = np.log(result.views / (1 - result.views)).mean(axis=0)
+    by_logit = A.predict_with_augmentation(left_half, A.Flip(), IMAGES, key=KEY, draws=6)
+    np.testing.assert_allclose(by_logit.probability, 1 / (1 + np.exp(-logits)), atol=1e-6)
+
+
+def test_a_model_that_ignores_the_view_gives_its_own_answer_with_no_spread() -> None:
+    result = A.predict_with_augmentation(lambda x: jnp.full(len(x), 0.3), A.Flip(), IMAGES, key=KEY, draws=2)
+    np.testing.assert_allclose(result.probability, 0.3, atol=1e-6)
+    np.testing.assert_allclose(result.spread, 0, atol=1e-7)
+
+
+def test_certain_answers_stay_finite() -> None:
+    result = A.predict_with_augmentation(lambda x: jnp.ones(len(x)), A.Flip(), IMAGES, key=KEY, draws=1)
+    assert np.all(result.probability > 0.999999)
+
+
+@pytest.mark.parametrize(
+    "answer", [lambda x: x, lambda x: jnp.full(len(x), 2.0), lambda x: jnp.full(3, jnp.nan)]
+)
+def test_a_predict_that_gives_no_probabilities_is_refused(answer: object) -> None:
+    with pytest.raises(ArgumentError, match="sigmoid"):
+        A.predict_with_augmentation(answer, A.Flip(), IMAGES, key=KEY)  # type: ignore[arg-type]
+
+
+def test_options_are_checked() -> None:
+    with pytest.raises(ArgumentError, match="mix"):
+        A.predict_with_augmentation(left_half, A.MixUp(), IMAGES, key=KEY)
+    with pytest.raises(ArgumentError, match="draws"):
+        A.predict_with_augmentation(left_half, A.Flip(), IMAGES, key=KEY, draws=0)
+    with pytest.raises(ArgumentError, match="combine"):
+        A.predict_with_augmentation(left_half, A.Flip(), IMAGES, key=KEY, combine="mean")  # type: ignore[arg-type]

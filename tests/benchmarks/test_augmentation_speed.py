@@ -1,0 +1,100 @@
+"""How fast a chain of augmentations runs, beside the same chain of Keras layers, both compiled.
+
+Run with ``pytest -m benchmark tests/benchmarks/test_augmentation_speed.py -s`` to see the figures.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+
+import jax
+import numpy as np
+import pytest
+
+from medimg_cnn import augmentations as A  # noqa: N812 - short, and used on every line
+from medimg_cnn._keras import keras
+
+pytestmark = [pytest.mark.benchmark, pytest.mark.slow]
+
+BATCH, ROUNDS = 32, 7
+OURS = (
+    A.Flip()
+    | A.Rotation(degrees=10)
+    | A.Shift(fraction=0.1)
+    | A.Zoom(amount=0.1)
+    | A.Brightness(amount=0.1)
+    | A.Contrast(amount=0.2)
+    | A.Noise(sigma=0.03)
+)
+
+
+def keras_chain(shape: tuple[int, int, int]) -> Callable[[jax.Array], jax.Array]:
+    """The nearest thing in Keras layers: the same steps and ranges, compiled as one."""
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input(shape),
+            layers.RandomFlip("horizontal"),
+            layers.RandomRotation(10 / 360, fill_mode="constant"),
+            layers.RandomTranslation(0.1, 0.1, fill_mode="constant"),
+            layers.RandomZoom(0.1, fill_mode="constant"),
+            layers.RandomBrightness(0.1, value_range=(0, 1)),
+            layers.RandomContrast(0.2, value_range=(0, 1)),
+            layers.GaussianNoise(0.03),
+        ]
+    )
+    trainable = [variable.value for variable in model.trainable_variables]
+    state = [variable.value for variable in model.non_trainable_variables]
+
+    @jax.jit
+    def run(images: jax.Array) -> jax.Array:
+        return model.stateless_call(trainable, state, images, training=True)[0]
+
+    return run
+
+
+def interleaved(*functions: Callable[[], jax.Array]) -> list[list[float]]:
+    """Seconds of each function over the rounds, by turns, so that a busy machine is busy for all."""
+    for function in functions:
+        jax.block_until_ready(function())
+    seconds: list[list[float]] = [[] for _ in functions]
+    for _ in range(ROUNDS):
+        for own, function in zip(seconds, functions, strict=True):
+            start = time.perf_counter()
+            jax.block_until_ready(function())
+            own.append(time.perf_counter() - start)
+    return seconds
+
+
+@pytest.mark.parametrize("shape", [(128, 128, 1), (224, 224, 3)], ids=str)
+def test_the_chain_is_ten_times_as_fast_as_compiled_keras_layers(shape: tuple[int, int, int]) -> None:
+    images = jax.numpy.asarray(np.random.default_rng(0).random((BATCH, *shape)), "float32")
+    key, theirs = jax.random.key(0), keras_chain(shape)
+    ours, keras_seconds = interleaved(lambda: OURS(key, images), lambda: theirs(images))
+    ratios = [slow / fast for fast, slow in zip(ours, keras_seconds, strict=True)]
+    print(
+        f"{shape}: {BATCH / statistics.median(ours):.0f} images/s, "
+        f"Keras layers {BATCH / statistics.median(keras_seconds):.0f} images/s, "
+        f"ratio {statistics.median(ratios):.1f} (from {min(ratios):.1f} to {max(ratios):.1f})"
+    )
+    assert statistics.median(ratios) >= 10
+
+
+def test_one_resample_costs_less_than_half_of_three() -> None:
+    images = jax.numpy.asarray(np.random.default_rng(0).random((BATCH, 128, 128, 1)), "float32")
+    together = A.Rotation(degrees=10) | A.Shift(fraction=0.1) | A.Zoom(amount=0.1)
+    params = together.params(jax.random.key(0), BATCH, (128, 128, 1))
+
+    @jax.jit
+    def apart(images: jax.Array) -> jax.Array:
+        for position, step in enumerate(together.steps):
+            images = step.apply(together.params_of(params, position), images)
+        return images
+
+    once = jax.jit(lambda images: together.apply(params, images))
+    fast, slow = interleaved(lambda: once(images), lambda: apart(images))
+    ratio = statistics.median(b / a for a, b in zip(fast, slow, strict=True))
+    print(f"three resamples take {ratio:.1f} times as long as one")
+    assert ratio > 2
