@@ -18,7 +18,17 @@ from medimg_cnn import _backend
 from medimg_cnn._version import __version__
 
 if TYPE_CHECKING:
-    from medimg_cnn import artifacts, augmentations, data, errors, evaluation, models, reporting, training
+    from medimg_cnn import (
+        artifacts,
+        augmentations,
+        data,
+        errors,
+        evaluation,
+        explain,
+        models,
+        reporting,
+        training,
+    )
     from medimg_cnn.artifacts import OperatingPoint, Predictions
     from medimg_cnn.data import Dataset, Split, load_dataset
     from medimg_cnn.models import build_cnn
@@ -41,6 +51,7 @@ __all__ = [
     "data",
     "errors",
     "evaluation",
+    "explain",
     "load_dataset",
     "models",
     "reporting",
@@ -48,7 +59,17 @@ __all__ = [
 ]
 
 _PACKAGES = frozenset(
-    {"artifacts", "augmentations", "data", "errors", "evaluation", "models", "reporting", "training"}
+    {
+        "artifacts",
+        "augmentations",
+        "data",
+        "errors",
+        "evaluation",
+        "explain",
+        "models",
+        "reporting",
+        "training",
+    }
 )
 _HOMES = {
     "ClinicalReport": "reporting",

@@ -58,11 +58,18 @@ def test_a_perfect_epoch_is_followed_by_perfect_ones_only() -> None:
     assert not selection.update(*figures(3))
 
 
-def test_patience_counts_epochs_since_the_best_even_if_later_ones_are_kept() -> None:
-    selection = Selection(LABELS, None, patience=2, tolerance=100.0)
-    best, worse = figures(1, signal=2.0), figures(2, signal=0.5)
-    kept = [selection.update(*epoch) for epoch in (best, worse, worse)]
-    assert (kept, selection.stop, selection.kept_epoch) == ([True, True, True], True, 3)
+def test_patience_counts_epochs_that_are_worse_in_a_row() -> None:
+    best, worse = figures(1, signal=3.0), figures(2, signal=-1.0)
+    strict = Selection(LABELS, None, patience=2, tolerance=1.0)
+    stops = []
+    for epoch in (best, worse, best, worse, worse):
+        strict.update(*epoch)
+        stops.append(strict.stop)
+    assert stops == [False, False, False, False, True]
+    lenient = Selection(LABELS, None, patience=2, tolerance=100.0)
+    for epoch in (best, worse, worse, worse):
+        lenient.update(*epoch)
+    assert not lenient.stop
 
 
 def test_with_one_class_the_loss_decides() -> None:

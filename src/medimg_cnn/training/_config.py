@@ -36,7 +36,8 @@ class TrainerConfig:
         average: decay of the moving average of the weights, 0 (no average) to below 1. The averaged
             weights are the ones that are judged and kept.
         label_smoothing: 0 to below 0.5.
-        patience: epochs without a better validation AUROC before training stops, at least 1.
+        patience: epochs in a row that are worse than the best one, beyond the tolerance, before training
+            stops, at least 1.
         tolerance: an epoch is kept where its validation AUROC falls short of the best by no more than
             this many standard errors of their difference, 0 or more; 0 keeps the best epoch itself.
         class_weight: None; "balanced" (each class the same weight in sum); or (weight of the

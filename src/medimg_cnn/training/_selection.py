@@ -28,7 +28,7 @@ class Selection:
     Attributes:
         labels: (n,) outcomes of validation, or None without validation.
         patients: (n,) patients of validation, or None.
-        patience: epochs without a new best before ``stop`` is True.
+        patience: epochs in a row that are not kept before ``stop`` is True.
         tolerance: in standard errors; 0 keeps the best epoch itself.
         kept_epoch: counted from 1; 0 before the first epoch.
     """
@@ -39,7 +39,6 @@ class Selection:
     tolerance: float
     epoch: int = 0
     kept_epoch: int = 0
-    _best_epoch: int = 0
     _best: tuple[float, float] = (-math.inf, -math.inf)
     _best_logit: FloatVector | None = field(default=None, repr=False)
 
@@ -53,8 +52,8 @@ class Selection:
 
     @property
     def stop(self) -> bool:
-        """Whether ``patience`` epochs have passed since the best one."""
-        return self.labels is not None and self.epoch - self._best_epoch >= self.patience
+        """Whether the last ``patience`` epochs were each worse than the best one, beyond the tolerance."""
+        return self.epoch - self.kept_epoch >= self.patience
 
     def _is_best(self, logit: FloatVector | None, auroc: float, loss: float) -> bool:
         if logit is None:
@@ -62,7 +61,7 @@ class Selection:
         figure = (-math.inf if math.isnan(auroc) else auroc, -loss)
         if figure <= self._best:
             return False
-        self._best, self._best_logit, self._best_epoch = figure, logit, self.epoch
+        self._best, self._best_logit = figure, logit
         return True
 
     def _is_alike(self, logit: FloatVector | None, auroc: float) -> bool:

@@ -290,7 +290,7 @@ class _Loop:
             progress.epoch(records[-1], kept=keep)
             if selection.stop:
                 progress.message(
-                    f"stopped: no better validation AUROC for {self.config.patience} epochs; "
+                    f"stopped: validation AUROC worse for {self.config.patience} epochs; "
                     f"kept epoch {selection.kept_epoch}"
                 )
                 break
