@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,7 @@ from medimg_cnn.errors import ImageReadError, MissingDependencyError
 __all__ = ["PixelOptions", "Prepared", "prepare"]
 
 _SHARD_BYTES = 32 * 2**20
+_WAITING_BYTES = 128 * 2**20
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 
@@ -112,7 +113,7 @@ def _digests(
 
     found = []
     with progress_of("Hashing images", len(pixels), show=show) as advance:
-        for index, result in enumerate(_bounded_map(pool, digest, range(len(pixels)))):
+        for index, result in enumerate(_bounded_map(pool, digest, range(len(pixels)), ahead=1024)):
             if isinstance(result, ImageReadError):
                 failures[index] = str(result)
             found.append("" if isinstance(result, ImageReadError) else result)
@@ -151,7 +152,7 @@ class _Shards:
                     self._add(digests, *stored)
                     advance(len(digests))
             jobs = [first_of[digest] for digests, _ in waiting for digest in digests]
-            results = _bounded_map(self._pool, self._decode, jobs)
+            results = _bounded_map(self._pool, self._decode, jobs, ahead=_ahead(self._options.image_size))
             for digests, key in waiting:
                 self._fill(digests, key, first_of, results, advance)
         return self.shards, self.places, self.facts
@@ -228,6 +229,11 @@ def _buckets(digests: Sequence[str], size: ImageSize) -> list[list[str]]:
     return list(groups.values())
 
 
+def _ahead(size: ImageSize) -> int:
+    """Return how many decoded images may wait for the one before them."""
+    return max(32, min(1024, _WAITING_BYTES // (size[0] * size[1] * 6)))
+
+
 def _stack(images: Sequence[NDArray[Any]]) -> NDArray[Any]:
     """Stack images; 8 bits become 16 by 257, and one channel three, where another image needs it. Both are exact."""
     wide = any(image.dtype == np.uint16 for image in images)
@@ -240,16 +246,26 @@ def _stack(images: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return out
 
 
-def _bounded_map(pool: ThreadPoolExecutor, function: Callable[[_T], _R], items: Iterable[_T]) -> Iterator[_R]:
-    """Apply a function by threads, in order, with a bounded number of results waiting."""
-    limit = 8 * pool._max_workers  # noqa: SLF001 - there is no public name for it
-    waiting: deque[Future[_R]] = deque()
-    for item in items:
-        waiting.append(pool.submit(function, item))
-        if len(waiting) >= limit:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
+def _bounded_map(
+    pool: ThreadPoolExecutor, function: Callable[[_T], _R], items: Sequence[_T], *, ahead: int
+) -> Iterator[_R]:
+    """Apply a function by threads, in order, with about ``ahead`` results waiting at most."""
+    chunk = max(1, min(16, ahead // 64))  # a hand-over to a thread costs as much as a small image
+
+    def several(start: int) -> list[_R]:
+        return [function(item) for item in items[start : start + chunk]]
+
+    waiting: deque[Future[list[_R]]] = deque()
+    try:
+        for start in range(0, len(items), chunk):
+            waiting.append(pool.submit(several, start))
+            if len(waiting) * chunk >= ahead:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
 
 
 def _workers(workers: int | None) -> int:
