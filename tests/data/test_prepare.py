@@ -179,6 +179,19 @@ def test_mixed_depths_and_colours_in_one_shard_stay_exact(tmp_path: Path) -> Non
         assert np.abs(prepared.store.read(np.array([row]))[0] - expected).max() < 1e-6
 
 
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_the_size_of_a_jpeg_is_told_though_it_was_decoded_smaller(tmp_path: Path, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture = Image.fromarray(np.tile(np.arange(256, dtype=np.uint8), (128, 1)))
+    picture.save(tmp_path / "000.jpg", quality=95, exif=exif)
+    prepared = prepare(
+        Folder(tmp_path).pixels(["000.jpg"]), PixelOptions(image_size=(16, 16), progress=False)
+    )
+    facts = prepared.facts[0]
+    assert (facts.height, facts.width) == ((128, 256) if orientation == 1 else (256, 128))
+
+
 def test_progress_lines_on_a_plain_stream(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     prepare(Counting(root), PixelOptions(image_size=(16, 16), progress=True))
     assert "Decoding images: 60 of 60" in capsys.readouterr().err

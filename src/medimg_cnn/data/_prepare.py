@@ -210,8 +210,8 @@ class _Shards:
             format=image.format,
             mode=image.mode,
             bit_depth=image.bit_depth,
-            height=height,
-            width=width,
+            height=int(image.metadata.get("stored_height", height)),
+            width=int(image.metadata.get("stored_width", width)),
             colour=values.shape[2] == 3,
         )
         return values, facts

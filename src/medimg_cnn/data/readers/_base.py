@@ -28,7 +28,8 @@ class DecodedImage:
         format: "PNG", "JPEG", "DICOM" and so on.
         mode: the decoder's name for the kind of pixels, for example "L", "RGB" or "MONOCHROME2".
         frames: how many frames, pages or slices the file has.
-        metadata: harmless facts of the decoding, never text of a DICOM tag.
+        metadata: harmless facts of the decoding, never text of a DICOM tag. Where a JPEG was decoded at a lower
+            resolution, "stored_height" and "stored_width" say its own.
 
     Raises:
         DataError: the pixels are not of that shape or range.

@@ -83,8 +83,10 @@ def _decode(
     if options.frame:
         image.seek(options.frame)
         check_pixels(image.size[1], image.size[0], options)
-    mode = image.mode
+    mode, facts = image.mode, {}
     if format_name == "JPEG" and minimum_size is not None:
+        stored = image.size if _orientation(image) >= 5 else image.size[::-1]
+        facts = {"stored_height": str(stored[0]), "stored_width": str(stored[1])}
         height, width = minimum_size if _orientation(image) < 5 else minimum_size[::-1]
         image.draft(None, (width * _DRAFT_MARGIN, height * _DRAFT_MARGIN))
     planes = planes_of(image, lambda: _reopened(stream, format_name, options.frame))
@@ -97,6 +99,7 @@ def _decode(
         format=format_name,
         mode=mode,
         frames=frames,
+        metadata=facts,
     )
 
 
