@@ -12,56 +12,75 @@ from medimg_cnn.reporting._evidence import Evidence
 
 __all__ = ["Methods"]
 
-_SOURCES: tuple[tuple[str, str, str], ...] = (
+_NEWCOMBE = "Newcombe 1998, doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I"
+_PROPORTIONS = "Sensitivity, specificity, PPV, NPV, accuracy, prevalence"
+
+_INDEPENDENT: tuple[tuple[str, str, str], ...] = (
+    (_PROPORTIONS, "Wilson's score interval", "Wilson 1927, doi:10.1080/01621459.1927.10502953"),
+    ("AUROC", "DeLong's variance, interval on the logit scale", "DeLong et al. 1988, doi:10.2307/2531595"),
+    ("Balanced accuracy, Youden index", "Newcombe's hybrid of two Wilson intervals", _NEWCOMBE),
+    ("F1", "Wilson's interval of the Jaccard index, which fixes F1", "as above"),
     (
-        "Proportions (sensitivity, specificity, PPV, NPV, accuracy, prevalence)",
-        "Wilson's score interval",
-        "Wilson 1927, doi:10.1080/01621459.1927.10502953",
+        "MCC, kappa",
+        "Delta method on Fisher's z scale",
+        "Matthews 1975, doi:10.1016/0005-2795(75)90109-9; Fleiss et al. 1969, doi:10.1037/h0028106",
     ),
+    ("Likelihood ratios", "Log scale", "Simel et al. 1991, doi:10.1016/0895-4356(91)90128-V"),
+    ("Diagnostic odds ratio", "Log scale", "Woolf 1955, doi:10.1111/j.1469-1809.1955.tb01348.x"),
+)
+_CLUSTERED: tuple[tuple[str, str, str], ...] = (
     (
-        "Proportions, several images of a patient",
-        "Ratio estimator with between-patient variance",
-        "Rao and Scott 1992, doi:10.2307/2532311",
+        f"{_PROPORTIONS}, F1",
+        "Ratio estimator with the variance between patients, Wilson's form",
+        "Rao and Scott 1992, doi:10.2307/2532311; Wilson 1927, doi:10.1080/01621459.1927.10502953",
     ),
     (
         "AUROC",
-        "DeLong's variance, interval on the logit scale",
-        "DeLong et al. 1988, doi:10.2307/2531595; Sun and Xu 2014, doi:10.1109/LSP.2014.2337313",
-    ),
-    (
-        "AUROC, several images of a patient",
-        "Obuchowski's variance for clustered data",
+        "Variance for several images of a patient, interval on the logit scale",
         "Obuchowski 1997, doi:10.2307/2533958",
     ),
     (
-        "AUPRC",
-        "Average precision with ties grouped; bootstrap interval",
-        "Boyd et al. 2013, doi:10.1007/978-3-642-40994-3_29",
-    ),
-    ("Likelihood ratios", "Interval on the log scale", "Simel et al. 1991, doi:10.1016/0895-4356(91)90128-V"),
-    ("Diagnostic odds ratio", "Woolf's log interval", "Glas et al. 2003, doi:10.1016/S0895-4356(03)00177-X"),
-    (
-        "PPV and NPV at a stated prevalence",
-        "Bayes' rule, logit interval",
-        "Mercaldo et al. 2007, doi:10.1002/sim.2677",
-    ),
-    (
-        "F1, balanced accuracy, MCC and others without closed form",
-        "Bootstrap percentile interval, by patient where patients are known",
+        "Balanced accuracy, Youden index, MCC, kappa, likelihood and odds ratios",
+        "Bootstrap of patients, percentile interval",
         "Efron and Tibshirani 1993, doi:10.1201/9780429246593",
     ),
+)
+_ALWAYS: tuple[tuple[str, str, str], ...] = (
     (
-        "Calibration slope and intercepts",
-        "Logistic recalibration",
-        "Van Calster et al. 2019, doi:10.1186/s12916-019-1466-7",
+        "AUPRC",
+        "Average precision with ties grouped; bootstrap, percentile interval",
+        "Davis and Goadrich 2006, doi:10.1145/1143844.1143874",
     ),
-    ("Brier score", "Mean squared error of the probabilities", "Brier 1950"),
-    ("Decision curve", "Net benefit", "Vickers and Elkin 2006, doi:10.1177/0272989X06295361"),
     (
-        "Differences between subgroups",
-        "Newcombe's hybrid score interval",
-        "Newcombe 1998, doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I",
+        "Calibration slope, intercepts, O:E",
+        "Logistic recalibration; slope and intercept jointly, and the intercept with the slope held at 1",
+        "Van Calster et al. 2016, doi:10.1016/j.jclinepi.2015.12.005",
     ),
+    (
+        "Brier score",
+        "Mean squared error of the probabilities",
+        "Brier 1950, doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2",
+    ),
+    (
+        "Log loss",
+        "Mean negative log likelihood, in nats; interval of the mean on the log scale",
+        "Good 1952, doi:10.1111/j.2517-6161.1952.tb00104.x",
+    ),
+    (
+        "Decision curve",
+        "Net benefit; interval of the mean at each threshold",
+        "Vickers and Elkin 2006, doi:10.1177/0272989X06295361",
+    ),
+)
+_ELSEWHERE = (
+    "PPV and NPV at a stated prevalence",
+    "Bayes' rule, interval on the logit scale",
+    "Mercaldo et al. 2007, doi:10.1002/sim.2677",
+)
+_SUBGROUPS = (
+    "Differences between subgroups",
+    "Limits of both groups combined; Bonferroni within a column",
+    _NEWCOMBE,
 )
 _PACKAGES = ("numpy", "scipy")
 
@@ -98,7 +117,7 @@ class Methods:
                 "sources",
                 "Methods and their sources",
                 (Column("Figure"), Column("Method"), Column("Source")),
-                _SOURCES,
+                _sources(evidence),
             ),
             Facts(
                 (
@@ -108,3 +127,13 @@ class Methods:
                 )
             ),
         )
+
+
+def _sources(evidence: Evidence) -> tuple[tuple[str, str, str], ...]:
+    """Only what this report used, so that the table can go into a paper as it is."""
+    return (
+        *(_CLUSTERED if evidence.inputs.clustered else _INDEPENDENT),
+        *_ALWAYS,
+        *((_ELSEWHERE,) if evidence.predictive_values else ()),
+        *((_SUBGROUPS,) if evidence.inputs.subgroups else ()),
+    )
