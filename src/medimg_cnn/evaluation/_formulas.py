@@ -27,8 +27,8 @@ def f1(tp: FloatVector, fp: FloatVector, fn: FloatVector, tn: FloatVector) -> Fl
 
 
 def mcc(tp: FloatVector, fp: FloatVector, fn: FloatVector, tn: FloatVector) -> FloatVector:
-    # Square roots one by one: the product of four counts leaves the range of exact floats.
-    scale = np.sqrt(tp + fp) * np.sqrt(tp + fn) * np.sqrt(tn + fp) * np.sqrt(tn + fn)
+    # In pairs: all four at once would leave the range of exact floats, and a perfect table gives exactly 1.
+    scale = np.sqrt((tp + fp) * (tp + fn)) * np.sqrt((tn + fp) * (tn + fn))
     return np.asarray((tp * tn - fp * fn) / scale, dtype=np.float64)
 
 

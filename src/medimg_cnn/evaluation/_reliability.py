@@ -25,7 +25,7 @@ class ReliabilityCurve:
     """One row per bin; bins (a, b], empty ones included.
 
     Attributes:
-        edges: (k + 1,) of the bins, rising.
+        edges: (k + 1,) of the bins, rising (0 twice where "quantile" makes a bin of exact zeros).
         count: (k,) images.
         mean_predicted: (k,) mean probability; NaN in an empty bin.
         observed: (k,) share with the condition; NaN in an empty bin.
@@ -105,7 +105,7 @@ def binned(
     edges = np.arange(bins + 1) / bins
     if strategy == "quantile":
         inner = np.unique(np.quantile(data.score, edges[1:-1], method="inverted_cdf"))
-        inner = inner[(inner > 0.0) & (inner < 1.0) & (inner < data.score.max())]
+        inner = inner[inner < data.score.max()]  # an inner edge of 0 is a bin of exact zeros
         edges = np.concatenate(([0.0], inner, [1.0]))
     group = np.searchsorted(edges[1:-1], data.score, side="left")
     size = np.bincount(group, minlength=edges.size - 1)

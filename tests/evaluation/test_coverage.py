@@ -1,0 +1,284 @@
+"""Statistical promises, checked by simulation: 95% intervals cover about 95% of the time."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import special, stats
+
+from medimg_cnn import evaluation as ev
+
+pytestmark = [pytest.mark.slow, pytest.mark.statistical]
+
+RUNS = 4000
+# Four standard errors of a simulated share near 0.95.
+SLACK = 4.0 * math.sqrt(0.95 * 0.05 / RUNS)
+LOW, HIGH = 0.93, 0.97
+
+
+def shift(area: float) -> float:
+    """The distance of two normal distributions of variance 1 with this area under their ROC curve."""
+    return math.sqrt(2.0) * float(special.ndtri(area))
+
+
+@pytest.mark.parametrize(
+    ("area", "positives", "negatives"),
+    [
+        (0.7, 20, 80),
+        (0.8, 20, 20),
+        (0.8, 20, 200),
+        (0.8, 50, 200),
+        (0.9, 30, 70),
+        (0.9, 50, 200),
+        (0.9, 100, 400),
+        (0.95, 50, 50),
+        (0.95, 50, 200),
+        (0.95, 100, 400),
+    ],
+)
+def test_auroc_logit_interval_covers(area: float, positives: int, negatives: int) -> None:
+    covered, _ = auroc_coverage(area, positives, negatives)
+    assert LOW <= covered <= HIGH
+
+
+@pytest.mark.parametrize(
+    ("area", "positives", "negatives"), [(0.95, 10, 40), (0.95, 20, 80), (0.95, 20, 200), (0.98, 20, 200)]
+)
+def test_where_the_interval_may_fall_short_the_reason_says_so(
+    area: float, positives: int, negatives: int
+) -> None:
+    covered, flagged = auroc_coverage(area, positives, negatives)
+    assert 0.88 <= covered <= 0.975
+    assert flagged > 0.6
+
+
+def test_the_wald_interval_is_why_logit_is_the_default() -> None:
+    rng = np.random.default_rng(3)
+    y = np.arange(50) < 10
+    inside = beyond = 0
+    for _ in range(RUNS):
+        item = ev.auroc(y, rng.normal(size=50) + shift(0.95) * y, method="wald")
+        inside += item.lower <= 0.95 <= item.upper
+        beyond += item.upper == 1.0
+    assert inside / RUNS < 0.87
+    assert beyond / RUNS > 0.8
+
+
+@pytest.mark.parametrize(
+    ("area", "patients", "prevalence", "alike"),
+    [
+        (0.8, 40, 0.5, 0.5),
+        (0.95, 40, 0.5, 0.5),
+        (0.9, 80, 0.25, 0.5),
+        (0.9, 100, 0.5, 0.8),
+        (0.9, 200, 0.2, 0.5),
+    ],
+)
+def test_auroc_by_patient_covers_and_by_image_does_not(
+    area: float, patients: int, prevalence: float, alike: float
+) -> None:
+    rng = np.random.default_rng(11)
+    by_patient = by_image = 0
+    for _ in range(RUNS):
+        codes, y = some_patients(rng, patients, prevalence)
+        noise = math.sqrt(alike) * rng.normal(size=patients)[codes]
+        score = noise + math.sqrt(1.0 - alike) * rng.normal(size=codes.size) + shift(area) * y
+        item, naive = ev.auroc(y, score, patients=codes), ev.auroc(y, score)
+        by_patient += item.lower <= area <= item.upper
+        by_image += naive.lower <= area <= naive.upper
+    assert LOW <= by_patient / RUNS <= HIGH
+    assert by_image / RUNS < by_patient / RUNS - 0.02
+
+
+def test_the_variance_of_the_clustered_auroc_is_that_of_the_estimates() -> None:
+    """Patients with images of both classes, whose scores go together."""
+    rng = np.random.default_rng(12)
+    values, errors = [], []
+    for _ in range(RUNS // 2):
+        codes, ill = some_patients(rng, 80, 0.5)
+        y = ill & (rng.random(codes.size) < 0.6)
+        score = 0.7 * rng.normal(size=80)[codes] + 0.7 * rng.normal(size=codes.size) + 1.2 * y
+        item = ev.auroc(y, score, patients=codes)
+        values.append(item.value)
+        errors.append(item.standard_error)
+    assert float(np.mean(errors)) == pytest.approx(float(np.std(values)), rel=0.06)
+
+
+@pytest.mark.parametrize("trials", [20, 50, 200])
+def test_wilson_covers_on_the_mean_and_clopper_pearson_always(trials: int) -> None:
+    counts = np.arange(trials + 1)
+    wilson = [ev.proportion(int(k), trials) for k in counts]
+    exact = [ev.proportion(int(k), trials, method="clopper-pearson") for k in counts]
+    shares = np.linspace(0.6, 0.98, 200)
+
+    def coverage(items: list[ev.Estimate]) -> NDArray[np.float64]:
+        inside = np.array([[e.lower <= p <= e.upper for e in items] for p in shares])
+        return (inside * stats.binom.pmf(counts, trials, shares[:, None])).sum(axis=1)
+
+    assert 0.94 <= coverage(wilson).mean() <= 0.96
+    assert coverage(exact).min() >= 0.95
+
+
+@pytest.mark.parametrize(("share", "positives"), [(0.8, 20), (0.9, 40), (0.95, 100)])
+def test_sensitivity_covers(share: float, positives: int) -> None:
+    rng = np.random.default_rng(5)
+    y = np.arange(2 * positives) < positives
+    inside = 0
+    for found in rng.binomial(positives, share, RUNS):
+        score = np.where(np.arange(y.size) < found, 0.9, 0.1)
+        item = ev.sensitivity(ev.ConfusionCounts.from_scores(y, score, 0.5))
+        inside += item.lower <= share <= item.upper
+    assert LOW - SLACK <= inside / RUNS <= HIGH + SLACK
+
+
+@pytest.mark.parametrize(
+    ("share", "patients", "alike"), [(0.8, 40, 0.3), (0.9, 40, 0.3), (0.7, 80, 0.5), (0.9, 150, 0.3)]
+)
+def test_proportion_by_patient_covers_and_by_image_does_not(
+    share: float, patients: int, alike: float
+) -> None:
+    rng = np.random.default_rng(6)
+    first, second = share * (1.0 - alike) / alike, (1.0 - share) * (1.0 - alike) / alike
+    by_patient = by_image = 0
+    for _ in range(RUNS):
+        codes = np.repeat(np.arange(patients), rng.integers(1, 5, patients))
+        hit = rng.random(codes.size) < rng.beta(first, second, patients)[codes]
+        item = ev.clustered_proportion(hit, codes)
+        naive = ev.proportion(int(hit.sum()), int(hit.size))
+        by_patient += item.lower <= share <= item.upper
+        by_image += naive.lower <= share <= naive.upper
+    assert LOW <= by_patient / RUNS <= HIGH
+    assert by_image / RUNS < LOW
+
+
+def test_figures_by_bootstrap_of_patients_cover() -> None:
+    rng = np.random.default_rng(7)
+    runs, patients = 500, 80
+    truth = {"youden_index": 0.5, "balanced_accuracy": 0.75, "lr_positive": 3.0}
+    inside = dict.fromkeys(truth, 0)
+    for run in range(runs):
+        codes, y = some_patients(rng, patients, 0.5)
+        right = rng.random(codes.size) < rng.beta(3.75, 1.25, patients)[codes]
+        score = np.where(right == y, 0.9, 0.1)
+        figures = ev.operating_characteristics(
+            y, score, 0.5, patients=codes, bootstrap=500, seed=run
+        ).as_dict()
+        for name, value in truth.items():
+            inside[name] += figures[name].lower <= value <= figures[name].upper
+    for name, hits in inside.items():
+        assert 0.90 <= hits / runs <= 0.98, name
+
+
+def test_delong_test_is_wrong_one_time_in_twenty() -> None:
+    rng = np.random.default_rng(8)
+    y = np.arange(120) < 40
+    wrong = 0
+    for _ in range(RUNS):
+        common = rng.normal(size=120)
+        a, b = (common + rng.normal(size=120) + 1.5 * y for _ in range(2))
+        wrong += ev.compare_auroc(y, a, b).p_value < 0.05
+    assert 0.03 <= wrong / RUNS <= 0.07
+
+
+@pytest.mark.parametrize("method", ["tango", "newcombe"])
+def test_paired_difference_covers(method: str) -> None:
+    rng = np.random.default_rng(9)
+    inside = 0
+    for n11, n10, n01, n00 in rng.multinomial(60, [0.6, 0.2, 0.1, 0.1], RUNS):
+        counts = ev.PairedCounts(n11=int(n11), n10=int(n10), n01=int(n01), n00=int(n00))
+        item = ev.paired_difference(counts, method=method)  # type: ignore[arg-type]
+        inside += item.lower <= 0.1 <= item.upper
+    assert LOW <= inside / RUNS <= HIGH
+
+
+def test_calibration_slope_and_intercept_cover() -> None:
+    rng = np.random.default_rng(10)
+    slopes = intercepts = 0
+    runs = 1000
+    for _ in range(runs):
+        linear = rng.normal(size=300)
+        y = rng.random(300) < special.expit(linear)
+        summary = ev.calibration(y, special.expit(linear))
+        slopes += summary.slope.lower <= 1.0 <= summary.slope.upper
+        item = summary.calibration_in_the_large
+        intercepts += item.lower <= 0.0 <= item.upper
+    assert LOW <= slopes / runs <= HIGH
+    assert LOW <= intercepts / runs <= HIGH
+
+
+@pytest.mark.parametrize("per_class", [True, False])
+def test_conformal_sets_hold_the_truth(per_class: bool) -> None:
+    rng = np.random.default_rng(13)
+    covered, covered_positive = [], []
+    for _ in range(400):
+        y = rng.random(600) < 0.3
+        p = special.expit(rng.normal(size=600) + 2.0 * y - 2.0)
+        sets = ev.fit_conformal(y[:300], p[:300], alpha=0.1, per_class=per_class)
+        found = ev.conformal_coverage(sets, y[300:], p[300:])
+        covered.append(found.coverage.value)
+        covered_positive.append(found.coverage_positive.value)
+    assert 0.895 <= float(np.mean(covered)) <= 0.925
+    if per_class:
+        assert 0.895 <= float(np.mean(covered_positive)) <= 0.925
+    else:  # the promise on the whole does not protect the rarer class
+        assert float(np.mean(covered_positive)) < 0.88
+
+
+@pytest.mark.parametrize(
+    ("target", "expected", "width"),
+    [("sensitivity", 0.9, 0.1), ("specificity", 0.8, 0.1), ("auroc", 0.9, 0.08), ("auroc", 0.75, 0.15)],
+)
+def test_planned_studies_have_the_wanted_width(target: str, expected: float, width: float) -> None:
+    plan = ev.sample_size(target, expected=expected, width=width, prevalence=0.3)  # type: ignore[arg-type]
+    assert plan.expected_width <= width
+    rng = np.random.default_rng(14)
+    y = np.arange(plan.total) < plan.positives
+    widths = []
+    for _ in range(500):
+        if target == "auroc":
+            item = ev.auroc(y, rng.normal(size=y.size) + shift(expected) * y)
+        else:
+            trials = plan.positives if target == "sensitivity" else plan.negatives
+            item = ev.proportion(int(rng.binomial(trials, expected)), trials)
+        widths.append(item.width)
+    assert float(np.mean(widths)) == pytest.approx(width, rel=0.03)
+
+
+def test_planned_studies_with_several_images_of_a_patient() -> None:
+    plan = ev.sample_size(
+        "sensitivity",
+        expected=0.8,
+        width=0.12,
+        prevalence=0.5,
+        images_per_patient=3.0,
+        intraclass_correlation=0.4,
+    )
+    rng = np.random.default_rng(15)
+    patients = plan.positives // 3
+    codes = np.repeat(np.arange(patients), 3)
+    rate = rng.beta(0.8 * 1.5, 0.2 * 1.5, (300, patients))  # intraclass correlation 1 / (1 + 1.5)
+    widths = [ev.clustered_proportion(rng.random(codes.size) < row[codes], codes).width for row in rate]
+    assert float(np.mean(widths)) == pytest.approx(0.12, rel=0.05)
+
+
+def auroc_coverage(area: float, positives: int, negatives: int) -> tuple[float, float]:
+    """The share of intervals that hold the area, and the share that come with a caution."""
+    rng = np.random.default_rng(2)
+    y = np.arange(positives + negatives) < positives
+    inside = flagged = 0
+    for _ in range(RUNS):
+        item = ev.auroc(y, rng.normal(size=y.size) + shift(area) * y)
+        inside += item.lower <= area <= item.upper
+        flagged += bool(item.reason)
+    return inside / RUNS, flagged / RUNS
+
+
+def some_patients(
+    rng: np.random.Generator, patients: int, prevalence: float
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """One to four images of each patient, all of the patient's class."""
+    codes = np.repeat(np.arange(patients), rng.integers(1, 5, patients))
+    return codes, (np.arange(patients) < round(patients * prevalence))[codes]
