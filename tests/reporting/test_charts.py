@@ -42,7 +42,7 @@ def everything():
         Area(x=x, lower=x, upper=x + 1),
         Points(x=x, y=x, lower=x - hole, upper=x + hole, name="Points", shape="diamond"),
         Points(x=x, y=x, lower=x - 0.1, upper=x + 0.1, horizontal=True, shape="square", role="second"),
-        Bars(edges=x, heights=np.array([1.0, 0.0]), hatched=True, name="Bars", role="third"),
+        Bars(edges=x, heights=np.array([1.0, 0.0]), hatched=True, name="Bars", role="reference"),
         Rule(at=0.5, text=NASTY),
         Rule(at=1.0, vertical=False, text="level"),
     )

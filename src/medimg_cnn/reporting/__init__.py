@@ -1,5 +1,6 @@
 """Reports of diagnostic accuracy, for scores from any framework; imports neither Keras nor JAX."""
 
+from medimg_cnn.reporting._clinical_report import clinical_report
 from medimg_cnn.reporting._document import (
     Bullets,
     Check,
@@ -25,14 +26,16 @@ from medimg_cnn.reporting._plots import (
     plot_roc,
     plot_score_histogram,
 )
-from medimg_cnn.reporting._report import ClinicalReport, clinical_report
+from medimg_cnn.reporting._report import ClinicalReport
 from medimg_cnn.reporting._schema import schema
+from medimg_cnn.reporting.checklists import Checklist
 from medimg_cnn.reporting.sections import DEFAULT_SECTIONS, Section
 
 __all__ = [
     "DEFAULT_SECTIONS",
     "Bullets",
     "Check",
+    "Checklist",
     "Checks",
     "ClinicalReport",
     "Column",

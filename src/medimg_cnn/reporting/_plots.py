@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from numpy.typing import ArrayLike
 
 from medimg_cnn.artifacts import OperatingPoint, Predictions
-from medimg_cnn.reporting._report import clinical_report
+from medimg_cnn.reporting._clinical_report import clinical_report
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_figure"]
 
-# Blue, orange-red and green of the light theme; they keep apart in the common colour-vision deficiencies.
-_COLOURS = {"main": "#0b5394", "second": "#b8500c", "third": "#4a7a2c", "reference": "#6b7280"}
+# Blue and orange-brown of the light theme: they keep apart in every common colour-vision deficiency.
+_COLOURS = {"main": "#0b5394", "second": "#b8500c", "reference": "#6b7280"}
 _MARKERS = {"circle": "o", "square": "s", "diamond": "D"}
 
 

@@ -25,7 +25,7 @@ __all__ = [
     "number_axis",
 ]
 
-Role = Literal["main", "second", "third", "reference"]
+Role = Literal["main", "second", "reference"]
 """A part to play, not a colour: each painter has its own colour-blind safe palette, light and dark."""
 
 

@@ -7,6 +7,7 @@ from medimg_cnn.reporting.render._cells import cell_text
 
 __all__ = ["render_latex"]
 
+_LONG = 40
 _SPECIAL = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -43,7 +44,8 @@ def render_latex(document: Document) -> str:
 
 
 def _table(table: Table) -> str:
-    columns = "".join("r" if column.numeric else "l" for column in table.columns)
+    texts = [[cell_text(v, c) for v, c in zip(row, table.columns, strict=True)] for row in table.rows]
+    columns = _columns(table, texts)
     lines = [
         r"\begin{table}[htbp]",
         rf"\caption{{{_escape(table.caption)}}}",
@@ -54,14 +56,22 @@ def _table(table: Table) -> str:
         " & ".join(_escape(column.name) for column in table.columns) + r" \\",
         r"\midrule",
     ]
-    for row in table.rows:
-        cells = [_escape(cell_text(value, column)) for value, column in zip(row, table.columns, strict=True)]
-        lines.append(" & ".join(cells) + r" \\")
+    lines.extend(" & ".join(_escape(text) for text in row) + r" \\" for row in texts)
     lines.extend([r"\bottomrule", r"\end{tabular}"])
     if table.notes:
         lines.append(rf"\par\smallskip\footnotesize {_escape(' '.join(table.notes))}")
     lines.append(r"\end{table}")
     return "\n".join(lines) + "\n"
+
+
+def _columns(table: Table, texts: list[list[str]]) -> str:
+    """Long texts get a column that wraps; the page's width is shared among these."""
+    widest = [max((len(row[i]) for row in texts), default=0) for i in range(len(table.columns))]
+    long = [i for i, column in enumerate(table.columns) if not column.numeric and widest[i] > _LONG]
+    share = f"p{{{0.75 / max(len(long), 1):.2f}\\linewidth}}"
+    return "".join(
+        share if i in long else ("r" if column.numeric else "l") for i, column in enumerate(table.columns)
+    )
 
 
 def _escape(text: str) -> str:
