@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -69,15 +68,10 @@ def check_given_parts(patients: StrVector | None, parts: StrVector, *, origin: s
     )
     if allow:
         return f"{said}: what is measured on these images flatters the model."
-    hashed = ", ".join(_hashed(patient) for patient in crossing[:3]) + (", ..." if len(crossing) > 3 else "")
     raise SplitError(
-        f"{origin}: a patient must be in one part only; {said}. Their ids, hashed: {hashed}. Pass split=None to split "
+        f"{origin}: a patient must be in one part only; {said}. Pass split=None to split "
         "anew by patient, or allow_shared_patients=True to go on and find them in the dataset's table."
     )
-
-
-def _hashed(patient: str) -> str:
-    return hashlib.sha256(patient.encode()).hexdigest()[:8]
 
 
 def repeated_contents(digests: NDArray[np.str_]) -> int:

@@ -32,7 +32,7 @@ def progress_of(task: str, total: int, *, show: bool | None) -> Iterator[Advance
             elsewhere; False for nothing.
     """
     terminal = sys.stderr is not None and sys.stderr.isatty()
-    if show is False or total == 0 or (show is None and not terminal):
+    if show is False or total == 0 or sys.stderr is None or (show is None and not terminal):
         yield _nothing
     elif terminal:
         with _bar(task, total) as advance:
