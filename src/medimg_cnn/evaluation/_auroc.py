@@ -266,16 +266,16 @@ def _units(data: Scored) -> tuple[int, int]:
 def _caution(data: Scored, units: tuple[int, int], area: float) -> str:
     if data.patients is not None and (total := int(data.patients.max()) + 1) < FEW_PATIENTS:
         return few_patients(total)
-    unit = "images" if data.patients is None else "patients"
+    unit = "image" if data.patients is None else "patient"
     for number, name in zip(units, ("with", "without"), strict=True):
         if number < FEW_IN_CLASS:
             return (
-                f"only {number} {unit} {name} the condition: the interval may cover less than its level "
-                f"with fewer than {FEW_IN_CLASS}"
+                f"only {number} {unit}{'s' * (number != 1)} {name} the condition: "
+                f"the interval may cover less than its level with fewer than {FEW_IN_CLASS}"
             )
     if min(units) * min(area, 1.0 - area) < FEW_MISPLACED:
         return (
-            f"so near to {round(area)} that {min(units)} {unit} in the smaller class are few: the interval "
+            f"so near to {round(area)} that {min(units)} {unit}s in the smaller class are few: the interval "
             "may cover less than its level"
         )
     return ""

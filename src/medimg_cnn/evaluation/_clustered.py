@@ -31,7 +31,7 @@ def few_patients(patients: int) -> str:
     """Return the caution for an interval that rests on few patients, or an empty text."""
     if patients >= FEW_PATIENTS:
         return ""
-    return f"only {patients} patients: the interval is unreliable with fewer than {FEW_PATIENTS}"
+    return f"only {patients} patient{'s' * (patients != 1)}: the interval is unreliable with fewer than {FEW_PATIENTS}"
 
 
 def clustered_proportion(

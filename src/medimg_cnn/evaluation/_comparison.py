@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from medimg_cnn._types import BoolVector, FloatVector
-from medimg_cnn.artifacts import OperatingPoint, Predictions
+from medimg_cnn.artifacts import Predictions
 from medimg_cnn.errors import ArgumentError
 from medimg_cnn.evaluation._accuracy import sensitivity, specificity
 from medimg_cnn.evaluation._auroc import auroc_covariance, auroc_of, placements
@@ -27,7 +27,15 @@ from medimg_cnn.evaluation._differences import (
     paired_difference,
 )
 from medimg_cnn.evaluation._estimate import Estimate, bounded, undefined
-from medimg_cnn.evaluation._inputs import Missing, Scored, as_scored, as_vector, check_level, check_threshold
+from medimg_cnn.evaluation._inputs import (
+    Missing,
+    Scored,
+    Threshold,
+    as_scored,
+    as_vector,
+    check_level,
+    check_threshold,
+)
 from medimg_cnn.evaluation._proportions import proportion, z_quantile
 from medimg_cnn.evaluation._scoring_rules import clustered_mean_error
 
@@ -154,8 +162,8 @@ def compare(
     a: Predictions,
     b: Predictions,
     *,
-    threshold_a: OperatingPoint | float | None = None,
-    threshold_b: OperatingPoint | float | None = None,
+    threshold_a: Threshold | None = None,
+    threshold_b: Threshold | None = None,
     margin: float | None = None,
     level: float = 0.95,
     method: PairedMethod = "tango",
@@ -203,8 +211,8 @@ def compare_unpaired(
     a: Predictions,
     b: Predictions,
     *,
-    threshold_a: OperatingPoint | float | None = None,
-    threshold_b: OperatingPoint | float | None = None,
+    threshold_a: Threshold | None = None,
+    threshold_b: Threshold | None = None,
     margin: float | None = None,
     level: float = 0.95,
 ) -> Comparison:
@@ -401,17 +409,12 @@ def _z_test(difference: Estimate) -> tuple[float, float]:
     return z, float(2.0 * special.ndtr(-abs(z)))
 
 
-def _thresholds(
-    a: OperatingPoint | float | None, b: OperatingPoint | float | None
-) -> tuple[float, float] | None:
+def _thresholds(a: Threshold | None, b: Threshold | None) -> tuple[float, float] | None:
     if (a is None) != (b is None):
         raise ArgumentError("threshold_a, threshold_b: both or neither; got one.")
     if a is None or b is None:
         return None
-    first, second = (
-        item.threshold if isinstance(item, OperatingPoint) else check_threshold(item) for item in (a, b)
-    )
-    return first, second
+    return check_threshold(a), check_threshold(b)
 
 
 def _aligned(a: Predictions, b: Predictions) -> Predictions:

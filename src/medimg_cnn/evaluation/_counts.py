@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from medimg_cnn._validation import check_integer
-from medimg_cnn.evaluation._inputs import Missing, Outcome, Scored, as_scored, check_threshold
+from medimg_cnn.evaluation._inputs import Missing, Outcome, Scored, Threshold, as_scored, check_threshold
 
 __all__ = ["ConfusionCounts"]
 
@@ -75,7 +75,7 @@ class ConfusionCounts:
         cls,
         y: Outcome,
         score: ArrayLike | None = None,
-        threshold: float = 0.5,
+        threshold: Threshold = 0.5,
         *,
         positive: object = None,
         missing: Missing = "raise",
@@ -85,7 +85,7 @@ class ConfusionCounts:
         Args:
             y: (n,) outcomes 0/1 or boolean, texts with ``positive=``, or Predictions.
             score: (n,) scores, higher = more likely diseased.
-            threshold: on the scale of the scores; may be infinite.
+            threshold: an OperatingPoint, or a number on the scale of the scores; may be infinite.
             positive: the value of ``y`` that has the condition, where ``y`` is not 0/1.
             missing: "raise" or "drop" rows whose score is NaN.
 

@@ -10,13 +10,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from medimg_cnn._types import BoolVector, FloatVector, IntVector
 from medimg_cnn._validation import check_choice, check_fraction, check_number, explain, suggest
-from medimg_cnn.artifacts import Predictions
+from medimg_cnn.artifacts import OperatingPoint, Predictions
 from medimg_cnn.errors import ArgumentError
 
 __all__ = [
     "Missing",
     "Outcome",
     "Scored",
+    "Threshold",
     "as_labels",
     "as_patients",
     "as_scored",
@@ -27,6 +28,7 @@ __all__ = [
 
 Missing: TypeAlias = Literal["raise", "drop"]
 Outcome: TypeAlias = ArrayLike | Predictions
+Threshold: TypeAlias = float | OperatingPoint
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -213,9 +215,9 @@ def check_level(level: float) -> float:
     return check_fraction("level", level, open_ends=True)
 
 
-def check_threshold(threshold: float) -> float:
+def check_threshold(threshold: Threshold) -> float:
     """Return the threshold; infinities are allowed ("everything" and "nothing is positive"), NaN is not."""
-    value = float(threshold)
+    value = float(threshold.threshold if isinstance(threshold, OperatingPoint) else threshold)
     if np.isinf(value):
         return value
     return check_number("threshold", value)

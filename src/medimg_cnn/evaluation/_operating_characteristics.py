@@ -16,7 +16,15 @@ from medimg_cnn.evaluation._combine import plug_in_limits
 from medimg_cnn.evaluation._counts import ConfusionCounts, count
 from medimg_cnn.evaluation._estimate import Estimate, bounded, undefined
 from medimg_cnn.evaluation._formulas import FORMULAS, RANGES, evaluate
-from medimg_cnn.evaluation._inputs import Missing, Outcome, Scored, as_scored, check_level, check_threshold
+from medimg_cnn.evaluation._inputs import (
+    Missing,
+    Outcome,
+    Scored,
+    Threshold,
+    as_scored,
+    check_level,
+    check_threshold,
+)
 from medimg_cnn.evaluation._proportions import ProportionMethod
 from medimg_cnn.evaluation._resampling import draw_counts, percentile_estimate
 
@@ -87,7 +95,7 @@ class OperatingCharacteristics:
 def operating_characteristics(
     y: Outcome,
     score: ArrayLike | None = None,
-    threshold: float = 0.5,
+    threshold: Threshold = 0.5,
     *,
     positive: object = None,
     patients: ArrayLike | None = None,
@@ -108,7 +116,7 @@ def operating_characteristics(
     Args:
         y: (n,) outcomes 0/1 or boolean, texts with ``positive=``, or Predictions.
         score: (n,) scores, higher = more likely diseased.
-        threshold: on the scale of the scores; may be infinite.
+        threshold: an OperatingPoint, or a number on the scale of the scores; may be infinite.
         positive: the value of ``y`` that has the condition, where ``y`` is not 0/1.
         patients: (n,) patient of each image.
         level: confidence level.

@@ -17,7 +17,15 @@ from medimg_cnn.evaluation._auroc import auroc_of
 from medimg_cnn.evaluation._clustered import clustered_share
 from medimg_cnn.evaluation._differences import difference_of_independent
 from medimg_cnn.evaluation._estimate import Estimate
-from medimg_cnn.evaluation._inputs import Missing, Outcome, Scored, as_scored, check_level, check_threshold
+from medimg_cnn.evaluation._inputs import (
+    Missing,
+    Outcome,
+    Scored,
+    Threshold,
+    as_scored,
+    check_level,
+    check_threshold,
+)
 from medimg_cnn.evaluation._proportions import proportion
 
 __all__ = ["SubgroupDifference", "SubgroupEstimate", "subgroup_differences", "subgroup_estimates"]
@@ -89,7 +97,7 @@ def subgroup_estimates(
     score: ArrayLike | None,
     groups: ArrayLike | str,
     *,
-    threshold: float = 0.5,
+    threshold: Threshold = 0.5,
     positive: object = None,
     patients: ArrayLike | None = None,
     minimum: int = 20,
@@ -102,7 +110,7 @@ def subgroup_estimates(
         y: (n,) outcomes 0/1 or boolean, texts with ``positive=``, or Predictions (``score`` None).
         score: (n,) scores, higher = more likely diseased.
         groups: (n,) subgroup of each image; or, with Predictions, the name of a subgroup column.
-        threshold: one for all, on the scale of the scores.
+        threshold: one for all: an OperatingPoint, or a number on the scale of the scores.
         positive: the value of ``y`` that has the condition, where ``y`` is not 0/1.
         patients: (n,) patient of each image.
         minimum: a subgroup with fewer images of a class is said to be too small; its figures are given.
@@ -131,7 +139,7 @@ def subgroup_differences(
     score: ArrayLike | None,
     groups: ArrayLike | str,
     *,
-    threshold: float = 0.5,
+    threshold: Threshold = 0.5,
     reference: str | None = None,
     figures: Sequence[Figure] = ("auroc", "sensitivity", "specificity"),
     adjust: Literal["none", "bonferroni"] = "none",
