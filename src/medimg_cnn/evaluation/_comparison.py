@@ -183,6 +183,14 @@ def compare(
 
     Raises:
         ArgumentError: the cases, outcomes or patients are not the same, or only one threshold is given.
+
+    Example:
+        >>> cases = {"y_true": [0, 0, 0, 1, 1, 1], "logit": [0.0] * 6, "sample_id": list("abcdef")}
+        >>> new = Predictions(probability=[0.1, 0.2, 0.4, 0.6, 0.7, 0.9], **cases)
+        >>> old = Predictions(probability=[0.3, 0.1, 0.7, 0.2, 0.8, 0.6], **cases)
+        >>> found = compare(new, old, threshold_a=0.5, threshold_b=0.5)
+        >>> round(found.auroc.difference.value, 3), found.sensitivity.counts.n10
+        (0.333, 1)
     """
     level = check_level(level)
     b = _aligned(a, b)
@@ -231,6 +239,13 @@ def compare_unpaired(
 
     Raises:
         ArgumentError: a patient is in both, or only one threshold is given.
+
+    Example:
+        >>> def site(*p):
+        ...     return Predictions(y_true=[0, 0, 1, 1], logit=[0.0] * 4, probability=p, sample_id=list("abcd"))
+        >>> found = compare_unpaired(site(0.1, 0.4, 0.3, 0.9), site(0.2, 0.3, 0.1, 0.8))
+        >>> found.auroc.difference.value, found.paired
+        (0.25, False)
     """
     level = check_level(level)
     if a.patient_id is not None and b.patient_id is not None:

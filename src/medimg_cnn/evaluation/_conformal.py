@@ -138,7 +138,7 @@ def fit_conformal(
     Raises:
         ArgumentError: malformed input.
 
-    Source: V. Vovk 2012, doi:10.1007/s10994-013-5355-6 (label-conditional).
+    Source: V. Vovk 2013, doi:10.1007/s10994-013-5355-6 (label-conditional).
 
     Example:
         >>> fit_conformal([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], alpha=0.1).quantile_positive
