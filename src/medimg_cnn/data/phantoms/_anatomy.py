@@ -147,7 +147,7 @@ def draw_patient(rng: np.random.Generator) -> Patient:
         ],
         axis=1,
     )
-    lesion = _row(*_in_lungs(rng, lungs, 1)[0], rng.uniform(0.11, 0.17), 0.3 * np.exp(rng.normal(0.0, 0.45)))
+    lesion = _row(*_in_lungs(rng, lungs, 1)[0], rng.uniform(0.11, 0.17), 0.27 * np.exp(rng.normal(0.0, 0.5)))
     return Patient(
         body=float(rng.normal(0.93, 0.03)),
         lungs=lungs,
