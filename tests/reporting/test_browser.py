@@ -12,7 +12,11 @@ import shutil
 import subprocess
 from html import escape, unescape
 
+import numpy as np
 import pytest
+
+from medimg_cnn.artifacts import Predictions
+from medimg_cnn.reporting import clinical_report
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -21,26 +25,27 @@ pytestmark = [
     pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome is installed"),
 ]
 
-MEASURE = """<!doctype html><title>measure</title>
-<iframe id="f" sandbox="allow-same-origin" width="{width}" height="800" srcdoc="{report}"></iframe>
-<pre id="out"></pre>
+WIDTHS = (360, 390, 768, 1280)
+FRAME = '<iframe sandbox="allow-same-origin" width="{width}" height="800" srcdoc="{report}"></iframe>'
+MEASURE = """<!doctype html><title>measure</title>{frames}<pre id="out"></pre>
 <script>
-const frame = document.getElementById("f");
-frame.addEventListener("load", () => {{
-  const inner = frame.contentDocument;
+function measure(frame) {{
+  const inner = frame.contentDocument, view = inner.defaultView, root = inner.documentElement;
   inner.querySelectorAll("details").forEach(item => item.open = true);
-  const root = inner.documentElement;
-  const wide = [...inner.querySelectorAll("main *")]
-    .filter(e => !e.closest(".scroll") && !e.closest("svg") && e.getBoundingClientRect().right > root.clientWidth + 1)
-    .map(e => e.tagName + "." + e.className);
-  document.getElementById("out").textContent = JSON.stringify({{
-    scroll: root.scrollWidth, client: root.clientWidth, wide: wide,
-    headline: parseFloat(inner.defaultView.getComputedStyle(inner.querySelector(".keys .value")).fontSize),
-    body: parseFloat(inner.defaultView.getComputedStyle(inner.body).fontSize),
-    background: inner.defaultView.getComputedStyle(inner.body).backgroundColor,
+  const size = e => parseFloat(view.getComputedStyle(e).fontSize);
+  const beyond = e => !e.closest(".scroll") && !e.closest("svg")
+    && e.getBoundingClientRect().right > root.clientWidth + 1;
+  return {{
+    scroll: root.scrollWidth, client: root.clientWidth,
+    beyond: [...inner.querySelectorAll("body *")].filter(beyond).map(e => e.tagName + "." + e.className),
+    headline: size(inner.querySelector(".keys .value")) / size(inner.body),
     charts: inner.querySelectorAll("svg.chart").length,
     broken: [...inner.images].filter(i => i.naturalWidth === 0).length
-  }});
+  }};
+}}
+addEventListener("load", () => {{
+  const found = [...document.querySelectorAll("iframe")].map(measure);
+  document.getElementById("out").textContent = JSON.stringify(found);
 }});
 </script>"""
 
@@ -62,17 +67,40 @@ def chromium(folder, *arguments):
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
 
 
-@pytest.mark.parametrize("width", [360, 390, 768, 1280])
-def test_nothing_scrolls_sideways(full_report, tmp_path, width):
+@pytest.fixture(scope="module")
+def long_names_report():
+    rng = np.random.default_rng(0)
+    n, endless = 60, "endless" * 30
+    cases = Predictions(
+        y_true=rng.integers(0, 2, n),
+        logit=rng.normal(size=n),
+        probability=rng.random(n),
+        sample_id=[f"{endless}{i}" for i in range(n)],
+        subgroups={endless: rng.choice([endless, "b"], n)},
+        classes=(endless + "0", endless + "1"),
+    )
+    images = rng.random((n, 4, 4, 3)).astype(np.float32)
+    return clinical_report(
+        cases, title=endless, facts={endless: endless}, images=images, case_names=True, bootstrap=100
+    )
+
+
+@pytest.mark.parametrize("name", ["full_report", "long_names_report"])
+def test_nothing_scrolls_sideways_at_any_width(name, request, tmp_path):
+    html = escape(request.getfixturevalue(name).to_html())
     page = tmp_path / "measure.html"
-    page.write_text(MEASURE.format(width=width, report=escape(full_report.to_html())), encoding="utf-8")
+    frames = "".join(FRAME.format(width=width, report=html) for width in WIDTHS)
+    page.write_text(MEASURE.format(frames=frames), encoding="utf-8")
     done = chromium(tmp_path, "--virtual-time-budget=5000", "--dump-dom", page.as_uri())
-    found = json.loads(unescape(re.search(r'<pre id="out">(.*?)</pre>', done.stdout, re.DOTALL).group(1)))
-    assert found["wide"] == []
-    assert found["scroll"] <= found["client"] <= width
-    assert found["headline"] > 1.5 * found["body"]
-    assert found["charts"] >= 8
-    assert found["broken"] == 0
+    out = re.search(r'<pre id="out">(.*?)</pre>', done.stdout, re.DOTALL)
+    measured = json.loads(unescape(out.group(1)))
+    assert len(measured) == len(WIDTHS)
+    for width, found in zip(WIDTHS, measured, strict=True):
+        assert found["beyond"] == [], width
+        assert found["scroll"] <= found["client"] <= width
+        assert found["headline"] > 1.5
+        assert found["charts"] >= 7
+        assert found["broken"] == 0
 
 
 def test_the_console_stays_silent_and_the_page_prints(full_report, tmp_path):

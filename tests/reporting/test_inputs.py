@@ -110,6 +110,21 @@ def test_blank_groups_are_called_not_recorded():
     assert groups.tolist() == ["F", "not recorded", "not recorded", "not recorded"]
 
 
+def test_images_of_another_split_are_refused(make_predictions):
+    cases = make_predictions(20)
+
+    class Source:
+        sample_ids = cases.sample_id[::-1]
+
+        def read(self, indices):
+            return np.zeros((len(indices), 2, 2, 1), np.float32)
+
+    with pytest.raises(ArgumentError, match="images: its sample_ids are not those of the predictions"):
+        report(cases, images=Source())
+    Source.sample_ids = cases.sample_id
+    assert "errors" in [section.key for section in report(cases, images=Source()).document.sections]
+
+
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [

@@ -177,7 +177,7 @@ def read_inputs(
         bootstrap=check_integer("bootstrap", bootstrap, low=100),
         seed=check_seed("seed", seed),
         result=result,
-        images=_images(images, keep),
+        images=_images(images, keep, cases["sample_ids"]),
         case_names=bool(case_names),
     )
 
@@ -280,10 +280,16 @@ def _operating_point(given: OperatingPoint | float | None, result: FitResult | N
     return OperatingPoint(threshold=_DEFAULT_THRESHOLD, rule="fixed", chosen_on=_DEFAULT_ORIGIN)
 
 
-def _images(images: ImageSource | None, keep: BoolVector) -> ImageSource | None:
+def _images(images: ImageSource | None, keep: BoolVector, names: StrVector | None) -> ImageSource | None:
     if images is None:
         return None
     if isinstance(images, ImageReader):
+        theirs = getattr(images, "sample_ids", None)
+        if names is not None and theirs is not None and not _same_names(theirs, names, keep):
+            raise ArgumentError(
+                "images: its sample_ids are not those of the predictions, row by row; the wrong pictures would "
+                "be shown. Pass the split that was predicted."
+            )
         return images if keep.all() else _Selected(images, np.flatnonzero(keep))
     array = np.asarray(images)
     if array.ndim != 4 or array.shape[0] != keep.size or array.shape[3] not in (1, 3):
@@ -293,6 +299,11 @@ def _images(images: ImageSource | None, keep: BoolVector) -> ImageSource | None:
         )
     selected: Images = array[keep].astype(np.float32, copy=False)
     return selected
+
+
+def _same_names(theirs: ArrayLike, names: StrVector, keep: BoolVector) -> bool:
+    found = np.asarray(theirs).astype(np.str_)
+    return found.shape == keep.shape and bool((found[keep] == names).all())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
