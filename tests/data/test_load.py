@@ -176,7 +176,7 @@ def test_two_labels_of_many_can_be_kept(make_folder: MakeFolder) -> None:
         load_dataset(root, patients=BY_NAME)
     data = load_dataset(root, patients=BY_NAME, classes=("normal", "tumour"), image_size=8)
     assert sum(part.n for part in data.parts) == 40
-    assert any("10 images of other labels" in note for note in data.notes)
+    assert any("of other labels than 'normal' and 'tumour': 10" in note for note in data.notes)
     with pytest.raises(LabelError, match="'tumor'"):
         load_dataset(root, patients=BY_NAME, classes=("normal", "tumor"))
     with pytest.raises(ArgumentError, match="then positive is not given"):
@@ -218,7 +218,10 @@ def test_copies_stay_in_one_part(make_folder: MakeFolder) -> None:
         table = data.table.set_index("sample_id")["part"]
         copies = ["tumour/p15_0.png", *(f"tumour/p{500 + number}_0.png" for number in range(5))]
         assert table[copies].nunique() == 1
-        assert any("5 images have the content of another one" in note for note in data.notes)
+        assert any(
+            "with the content of another one, kept in its part where parts are not given: 5" in note
+            for note in data.notes
+        )
 
 
 def test_sixteen_bits_are_kept(tmp_path: Path) -> None:
@@ -305,7 +308,7 @@ def test_the_summary_says_what_matters(make_folder: MakeFolder) -> None:
         "50.0%",
         "Positive is 'tumour'",
         "8 x 8, grey",
-        "Passed over 1 files that are not images",
+        "Passed over files that are not images: 1",
         "wanted 70.0% / 15.0% / 15.0%",
     ):
         assert expected in text

@@ -64,6 +64,7 @@ class Dataset:
         preprocessing: how an image became a model's input; what a prediction on a new image must repeat.
         notes: what a reader should know about how the dataset came to be, one sentence each.
         name: of the division, where there is more than one; see ``folds``.
+        pool: all images before they were divided.
 
     Example:
         >>> import numpy as np
@@ -170,6 +171,9 @@ class Dataset:
         for assignment in splitter.assign(cases, seed=seed):
             yield divide(pool, np.asarray(assignment.parts, dtype=np.str_), name=assignment.name)
 
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
+
     def __repr__(self) -> str:
         sizes = ", ".join(f"{part.part} {part.n}" for part in self.parts)
         return f"<Dataset {' / '.join(self.classes)}: {sizes}; {' x '.join(map(str, self.image_shape))}>"
@@ -204,7 +208,7 @@ def divide(pool: Pool, parts: StrVector, *, notes: tuple[str, ...] = (), name: s
         for part, rows in chosen.items()
         if rows.size
     }
-    said = (f"{left_out} images take no part in this division.",) if left_out else ()
+    said = (f"Images that take no part in this division: {left_out}.",) if left_out else ()
     return Dataset(
         train=splits["train"],
         validation=splits.get("validation"),

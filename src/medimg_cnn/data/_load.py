@@ -195,7 +195,7 @@ def _two_classes(
             raise LabelError(explain("classes", f"each must be a label of {records.origin}, {listed}", name))
     keep = [index for index, name in enumerate(records.labels) if name in names]
     dropped = len(records.labels) - len(keep)
-    note = f"{dropped} images of other labels than {names[0]!r} and {names[1]!r} left out."
+    note = f"Left out images of other labels than {names[0]!r} and {names[1]!r}: {dropped}."
     return _selected(records, keep, (note,) if dropped else ()), names
 
 
@@ -293,7 +293,11 @@ def _pool(
     )
     digests = column(prepared.digests)
     copies = repeated_contents(digests)
-    more = (f"{copies} images have the content of another one.",) if copies else ()
+    more = (
+        (f"Images with the content of another one, kept in its part where parts are not given: {copies}.",)
+        if copies
+        else ()
+    )
     return Pool(
         table=table,
         store=prepared.store,

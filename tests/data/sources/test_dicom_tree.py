@@ -79,9 +79,9 @@ def test_what_does_not_match_is_counted(tree: Path) -> None:
     path = table(tree, "PatientID", [f"PAT{number}" for number in range(30)] + ["PAT99"])
     data = load_dataset(path, root=tree, dicom_key="PatientID", image_size=8)
     notes = " ".join(data.notes)
-    assert "Left out 20 DICOM files without a row in labels.csv" in notes
-    assert "Left out 1 rows of labels.csv without a file" in notes
-    assert "Left out 1 files that cannot be read as DICOM" in notes
+    assert "Left out DICOM files without a row in labels.csv: 20" in notes
+    assert "Left out rows of labels.csv without a file: 1" in notes
+    assert "Left out files that cannot be read as DICOM: 1" in notes
     assert "PAT" not in notes
 
 

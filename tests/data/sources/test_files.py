@@ -26,8 +26,8 @@ def test_images_are_found_and_the_rest_is_counted(tmp_path: Path) -> None:
     assert found.paths == ["a/1.png", "a/deep/er/2.JPG", "b/3.nii.gz", "b/empty.png"]
     assert found.ignored == {"hidden files or folders": 2, "files that are not images": 5}
     assert found.notes() == (
-        "Passed over 5 files that are not images.",
-        "Passed over 2 hidden files or folders.",
+        "Passed over files that are not images: 5.",
+        "Passed over hidden files or folders: 2.",
     )
 
 

@@ -41,7 +41,7 @@ def test_patients_from_the_table_in_the_folder(root: Path) -> None:
     records = open_source(root, SourceOptions(patients="patient", subgroups=("sex",)))
     assert records.patients == ["P1", "P2", "P1", "P3"]
     assert records.columns == {"sex": ["f"] * 4}
-    assert any("1 files that are not images" in note for note in records.notes)
+    assert any("files that are not images: 1" in note for note in records.notes)
 
 
 @pytest.mark.parametrize("column", ["file", "filename", "Image"])
@@ -121,7 +121,7 @@ def test_parts_by_folder(tmp_path: Path) -> None:
     assert sorted(set(records.parts)) == ["test", "train", "validation"]
     assert sorted(set(records.labels)) == ["a", "b"]
     assert len(records.labels) == 6
-    assert any("1 images outside the folders of the classes" in note for note in records.notes)
+    assert any("images outside the folders of the classes: 1" in note for note in records.notes)
     assert open_source(tmp_path, SourceOptions(split=None)).parts is None
 
 
@@ -129,7 +129,7 @@ def test_parts_by_folder(tmp_path: Path) -> None:
     ("files", "message"),
     [
         ([], "found no image"),
-        (["notes.txt"], "found no image. Passed over 1 files that are not images"),
+        (["notes.txt"], "found no image. Passed over files that are not images: 1"),
         (["1.png", "2.png"], "2 lie in the folder itself"),
         (["only/a/1.png", "only/b/1.png"], "lie in 'only'. If the classes lie inside it"),
     ],

@@ -119,5 +119,5 @@ def _notes(
         f"DICOM files without a row in {table.name}": len(identifiers) - len(chosen),
         f"rows of {table.name} without a file": empty_rows,
     }
-    said = tuple(f"Left out {count} {what}." for what, count in counts.items() if count)
+    said = tuple(f"Left out {what}: {count}." for what, count in counts.items() if count)
     return found.notes() + said
