@@ -124,6 +124,10 @@ def test_calibration_error_by_its_definition(seed: int) -> None:
         if (inside := (p > k / 5) & (p <= (k + 1) / 5)).any()
     ]
     assert ev.expected_calibration_error(y, p, bins=5).value == pytest.approx(sum(gaps) / 50)
+    order = np.argsort(p).reshape(5, 10)
+    gaps = [abs(y[rows].mean() - p[rows].mean()) / 5 for rows in order]
+    by_number = ev.expected_calibration_error(y, p, bins=5, strategy="quantile")
+    assert by_number.value == pytest.approx(sum(gaps))
 
 
 def test_decision_curve_by_hand_and_its_interval_by_bootstrap() -> None:

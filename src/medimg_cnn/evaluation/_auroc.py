@@ -13,7 +13,7 @@ from scipy import optimize, special
 from medimg_cnn._types import FloatVector
 from medimg_cnn._validation import check_choice, check_fraction, check_integer
 from medimg_cnn.evaluation._accuracy import NO_NEGATIVES, NO_POSITIVES
-from medimg_cnn.evaluation._clustered import FEW_PATIENTS, few_patients, t_quantile
+from medimg_cnn.evaluation._clustered import class_units, few_in_class, t_quantile
 from medimg_cnn.evaluation._combine import Limits
 from medimg_cnn.evaluation._estimate import Estimate, bounded, undefined
 from medimg_cnn.evaluation._inputs import Missing, Outcome, Scored, as_scored, check_level
@@ -30,7 +30,6 @@ __all__ = [
 ]
 
 AurocMethod: TypeAlias = Literal["logit", "wald"]
-FEW_IN_CLASS = 20
 FEW_MISPLACED = 2.5
 """Size of the smaller class times the distance of the AUROC from 0 or 1; below it, simulated coverage of the
 95% logit interval falls to 0.90 (see tests/evaluation/test_coverage.py)."""
@@ -136,9 +135,9 @@ def auroc_of(data: Scored, *, level: float, method: AurocMethod = "logit") -> Es
         return undefined(why, method=label, n=data.n, level=level, dropped=data.dropped)
     place = placements(data, by_row=data.patients is not None)
     variance = auroc_covariance(data, place, place)
-    units = _units(data)
+    units = class_units(data)
     error = math.sqrt(variance) if variance >= 0.0 else math.nan
-    reason = _caution(data, units, place.area)
+    reason = few_in_class(data) or _near_an_end(data, min(units), place.area)
     limits: Limits
     if data.score.min() == data.score.max():
         limits = (math.nan, math.nan)
@@ -256,26 +255,11 @@ def _patient_sums(data: Scored, place: Placements) -> tuple[FloatVector, FloatVe
     return np.where(np.abs(ill) < 1e-12, 0.0, ill), np.where(np.abs(well) < 1e-12, 0.0, well)
 
 
-def _units(data: Scored) -> tuple[int, int]:
-    """Return how many independent units each class has: images, or patients where they are known."""
-    if data.patients is None:
-        return data.positives, data.negatives
-    return int(np.unique(data.patients[data.y]).size), int(np.unique(data.patients[~data.y]).size)
-
-
-def _caution(data: Scored, units: tuple[int, int], area: float) -> str:
-    if data.patients is not None and (total := int(data.patients.max()) + 1) < FEW_PATIENTS:
-        return few_patients(total)
-    unit = "image" if data.patients is None else "patient"
-    for number, name in zip(units, ("with", "without"), strict=True):
-        if number < FEW_IN_CLASS:
-            return (
-                f"only {number} {unit}{'s' * (number != 1)} {name} the condition: "
-                f"the interval may cover less than its level with fewer than {FEW_IN_CLASS}"
-            )
-    if min(units) * min(area, 1.0 - area) < FEW_MISPLACED:
-        return (
-            f"so near to {round(area)} that {min(units)} {unit}s in the smaller class are few: the interval "
-            "may cover less than its level"
-        )
-    return ""
+def _near_an_end(data: Scored, units: int, area: float) -> str:
+    if units * min(area, 1.0 - area) >= FEW_MISPLACED:
+        return ""
+    unit = "images" if data.patients is None else "patients"
+    return (
+        f"so near to {round(area)} that {units} {unit} in the smaller class are few: the interval may cover "
+        "less than its level"
+    )

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy import special, stats
 
 from medimg_cnn._types import FloatVector
-from medimg_cnn._validation import check_integer, check_number
+from medimg_cnn._validation import check_choice, check_integer, check_number
 from medimg_cnn.evaluation._accuracy import NO_NEGATIVES, NO_POSITIVES
 from medimg_cnn.evaluation._clustered import clustered_share, few_patients, t_quantile
 from medimg_cnn.evaluation._estimate import Estimate, bounded, undefined
@@ -23,7 +23,7 @@ from medimg_cnn.evaluation._logistic import (
     separated,
 )
 from medimg_cnn.evaluation._proportions import proportion, z_quantile
-from medimg_cnn.evaluation._reliability import binned
+from medimg_cnn.evaluation._reliability import BinStrategy, binned
 from medimg_cnn.evaluation._scoring_rules import (
     BrierDecomposition,
     brier_of,
@@ -149,10 +149,13 @@ def expected_calibration_error(
     p: ArrayLike | None = None,
     *,
     bins: int = 10,
+    strategy: BinStrategy = "uniform",
     positive: object = None,
     missing: Missing = "raise",
 ) -> Estimate:
     """Return the mean over images of |observed share - mean probability| of their bin (a, b].
+
+    Bins are of equal width ("uniform") or of about equal numbers of images ("quantile").
 
     No interval: the figure is pushed upwards by chance in small bins, and resampling pushes it further.
 
@@ -162,7 +165,8 @@ def expected_calibration_error(
         0.315
     """
     data = as_scored(y, p, positive=positive, missing=missing, probability=True)
-    return _binned_errors(data, check_integer("bins", bins, low=1), 0.95)[0]
+    check_choice("strategy", strategy, ("uniform", "quantile"))
+    return _binned_errors(data, check_integer("bins", bins, low=1), 0.95, strategy)[0]
 
 
 def calibration_of(data: Scored, *, bins: int, clip: float, level: float) -> CalibrationSummary:
@@ -282,15 +286,17 @@ def _spiegelhalter(data: Scored) -> float:
     return float(np.sum((data.y - p) * (1.0 - 2.0 * p))) / math.sqrt(variance)
 
 
-def _binned_errors(data: Scored, bins: int, level: float) -> tuple[Estimate, Estimate]:
-    _, size, forecast, observed = binned(data, bins=bins, strategy="uniform")
+def _binned_errors(
+    data: Scored, bins: int, level: float, strategy: BinStrategy = "uniform"
+) -> tuple[Estimate, Estimate]:
+    _, size, forecast, observed = binned(data, bins=bins, strategy=strategy)
     used = size > 0
     gaps = np.abs(observed[used] - forecast[used])
     values = (float(size[used] @ gaps) / data.n, float(gaps.max()))
     first, second = (
         Estimate(
             value=value,
-            method=f"{bins} equal-width bins (a, b]",
+            method=f"{size.size} {'equal-width' if strategy == 'uniform' else 'quantile'} bins (a, b]",
             n=data.n,
             level=level,
             reason="chance in small bins pushes it upwards, and resampling pushes it further",

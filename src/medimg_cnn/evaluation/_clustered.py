@@ -12,12 +12,22 @@ from scipy import special
 from medimg_cnn._types import BoolVector, IntVector
 from medimg_cnn._validation import check_choice
 from medimg_cnn.evaluation._estimate import Estimate, bounded, undefined
-from medimg_cnn.evaluation._inputs import as_labels, as_patients, check_level, same_length
+from medimg_cnn.evaluation._inputs import Scored, as_labels, as_patients, check_level, same_length
 from medimg_cnn.evaluation._proportions import wilson_limits, z_quantile
 
-__all__ = ["FEW_PATIENTS", "ClusteredMethod", "clustered_proportion", "few_patients", "t_quantile"]
+__all__ = [
+    "ClusteredMethod",
+    "class_units",
+    "clustered_proportion",
+    "clustered_share",
+    "few_in_class",
+    "few_patients",
+    "t_quantile",
+]
 
 ClusteredMethod: TypeAlias = Literal["wilson", "wald"]
+FEW_IN_CLASS = 20
+"""Below this number of images (or patients) of a class, the interval of a rank statistic is flagged."""
 FEW_PATIENTS = 20
 """Below this number of patients an interval that rests on the spread between patients is flagged."""
 
@@ -32,6 +42,27 @@ def few_patients(patients: int) -> str:
     if patients >= FEW_PATIENTS:
         return ""
     return f"only {patients} patient{'s' * (patients != 1)}: the interval is unreliable with fewer than {FEW_PATIENTS}"
+
+
+def class_units(data: Scored) -> tuple[int, int]:
+    """Return the independent units with and without the condition: images, or patients where known."""
+    if data.patients is None:
+        return data.positives, data.negatives
+    return int(np.unique(data.patients[data.y]).size), int(np.unique(data.patients[~data.y]).size)
+
+
+def few_in_class(data: Scored) -> str:
+    """Return the caution for an interval that needs more patients, or more of a class, or an empty text."""
+    if data.patients is not None and (caution := few_patients(int(data.patients.max()) + 1)):
+        return caution
+    unit = "image" if data.patients is None else "patient"
+    for number, name in zip(class_units(data), ("with", "without"), strict=True):
+        if number < FEW_IN_CLASS:
+            return (
+                f"only {number} {unit}{'s' * (number != 1)} {name} the condition: "
+                f"the interval may cover less than its level with fewer than {FEW_IN_CLASS}"
+            )
+    return ""
 
 
 def clustered_proportion(

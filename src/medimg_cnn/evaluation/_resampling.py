@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from medimg_cnn._types import BoolVector, FloatVector, IntVector
 from medimg_cnn._validation import check_choice, check_integer, check_seed
-from medimg_cnn.evaluation._clustered import few_patients
+from medimg_cnn.evaluation._clustered import few_in_class
 from medimg_cnn.evaluation._estimate import Estimate, bounded, undefined
 from medimg_cnn.evaluation._inputs import Missing, Outcome, Scored, as_scored, check_level
 
@@ -136,7 +136,7 @@ def bootstrap_of(
         method=f"bootstrap by {unit}{', stratified' if stratified else ''}, percentile",
         n=data.n,
         why_undefined="it is undefined with the classes at hand",
-        caution="" if data.patients is None else few_patients(int(data.patients.max()) + 1),
+        caution=few_in_class(data),
         dropped=data.dropped,
     )
 
