@@ -9,22 +9,25 @@ from typing import NoReturn, Self
 import jax
 import jax.numpy as jnp
 
+from medimg_cnn._types import JsonValue
 from medimg_cnn._validation import explain
 from medimg_cnn.augmentations._arrays import per_image
-from medimg_cnn.augmentations._base import Augmentation, Params
+from medimg_cnn.augmentations._base import Augmentation, Params, register
 from medimg_cnn.augmentations._checks import check_images
-from medimg_cnn.errors import ArgumentError
+from medimg_cnn.errors import ArgumentError, ArtifactError
 
 __all__ = ["PerImage"]
 
 
+@register
 @dataclass(frozen=True, kw_only=True)
 class PerImage(Augmentation):
     """Use a function of one image as an augmentation.
 
     The function is mapped over the batch by ``jax.vmap``; it must be made of operations that JAX can
-    trace and keep the shape. Params: ``key`` (n, 2), uint32, and ``on`` (n,), bool. A function cannot be
-    written to JSON: for that, write a subclass of Augmentation and ``register`` it.
+    trace and keep the shape. Params: ``key`` (n, 2), uint32, and ``on`` (n,), bool. A function is
+    named in ``to_dict`` but not rebuilt by ``from_dict``: for that, write a subclass of Augmentation and
+    ``register`` it.
 
     Attributes:
         function: takes (key, image), image float32 (height, width, channels), 0 to 1, and returns the
@@ -79,17 +82,25 @@ class PerImage(Augmentation):
         same = super().scaled(strength)
         return same if strength > 0 else replace(same, probability=0.0)
 
-    def to_dict(self) -> NoReturn:
-        """Refuse: a function cannot be written to JSON.
+    def to_dict(self) -> dict[str, JsonValue]:
+        """Return a description: the function is named, which is enough for a record but not to rebuild it."""
+        content = super().to_dict()
+        name = getattr(self.function, "__qualname__", type(self.function).__qualname__)
+        content["function"] = f"{getattr(self.function, '__module__', '?')}.{name}"
+        return content
+
+    @classmethod
+    def from_fields(cls, options: dict[str, JsonValue]) -> NoReturn:
+        """Refuse: code is not loaded from a file by its name.
 
         Raises:
-            ArgumentError: always.
+            ArtifactError: always.
         """
-        raise ArgumentError(
+        raise ArtifactError(
             explain(
                 "function",
-                "cannot be written to JSON",
-                self.function,
-                "Write a subclass of Augmentation with params and apply, and decorate it with register.",
+                "cannot be rebuilt from a file",
+                options.get("function"),
+                "Build PerImage(function=...) in code, or write a subclass of Augmentation and register it.",
             )
         )
