@@ -108,6 +108,16 @@ def test_jpeg_ls(write_dicom: WriteDicom) -> None:
     np.testing.assert_allclose(read_image(path)[..., 0], ramp() / 255, atol=1e-6)
 
 
+def test_jpeg_ls_cut_off_is_refused_and_does_not_hang(write_dicom: WriteDicom) -> None:
+    import jpeg_ls
+
+    stream = bytes(jpeg_ls.encode_array(ramp()))
+    for length in (30, len(stream) // 2, len(stream) - 2):
+        path = encapsulate(write_dicom(ramp()), [stream[:length]], JPEG_LS)
+        with pytest.raises(ImageReadError, match="must have an end"):
+            read_image(path)
+
+
 def test_jpeg_baseline_color_is_converted(write_dicom: WriteDicom) -> None:
     red = np.zeros((32, 32, 3), np.uint8)
     red[..., 0] = 200

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-__all__ = ["codestream_size"]
+__all__ = ["codestream_size", "is_cut_off"]
 
 _JP2_MARK = b"\x00\x00\x00\x0cjP  "
 # Start-of-frame markers of JPEG (FFC0 to FFCF less tables and arithmetic) and of JPEG-LS (FFF7).
@@ -27,6 +27,18 @@ def codestream_size(data: bytes) -> tuple[int, int] | None:
     if data.startswith(b"\xff\xd8"):
         return _jpeg_size(data)
     return None
+
+
+def is_cut_off(data: bytes) -> bool:
+    """Say whether a JPEG or JPEG-LS stream lacks its end; zeros after it are padding.
+
+    CharLS, which decodes JPEG-LS, does not return from a stream without an end.
+
+    Example:
+        >>> is_cut_off(bytes.fromhex("ffd8 ffd9 00")), is_cut_off(bytes.fromhex("ffd8 ff"))
+        (False, True)
+    """
+    return data.startswith(b"\xff\xd8") and not data.rstrip(b"\0").endswith(b"\xff\xd9")
 
 
 def _jpeg2000_size(data: bytes) -> tuple[int, int] | None:

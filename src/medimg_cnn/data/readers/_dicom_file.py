@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medimg_cnn.data.readers._base import unreadable
-from medimg_cnn.data.readers._codestream import codestream_size
+from medimg_cnn.data.readers._codestream import codestream_size, is_cut_off
 from medimg_cnn.errors import MissingDependencyError
 
 __all__ = ["DicomFile"]
@@ -153,7 +153,7 @@ class DicomFile:
         )
 
     def _check_codestream(self, frame: int) -> None:
-        """Refuse compressed data of another size than the header's, before a decoder takes memory for it."""
+        """Refuse, before decoding, compressed data that is cut off or of another size than the header's."""
         from pydicom.encaps import get_frame
 
         source = self._rewound()
@@ -163,6 +163,10 @@ class DicomFile:
             number_of_frames=self.frames,
             extended_offsets=self.options.get("extended_offsets"),
         )
+        if is_cut_off(data):
+            raise unreadable(
+                "the compressed pixels must have an end", "none", "The file is cut off; get it again."
+            )
         size = codestream_size(data)
         if size is not None and size != (self.rows, self.columns):
             raise unreadable(
