@@ -205,7 +205,7 @@ def decision_chart(curve: DecisionCurve, threshold: float) -> Chart:
         [
             Line(x=x[shown], y=everyone[shown], role="second", name="Act on all", dashed=True),
             Line(x=x, y=np.asarray(curve.treat_none), role="reference", name="Act on none", dashed=True),
-            Line(x=x, y=np.clip(model, low, top), name="Model"),
+            Line(x=x, y=np.where((model >= low) & (model <= top), model, np.nan), name="Model"),
         ]
     )
     if x.min() <= threshold <= x.max():

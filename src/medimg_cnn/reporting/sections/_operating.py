@@ -139,7 +139,7 @@ def _thresholds(evidence: Evidence) -> Table:
         (
             Column("Threshold"),
             Column("Called positive", numeric=True),
-            *(Column(name, numeric=True, digits=2) for name in ("Sensitivity", "Specificity", "PPV", "NPV")),
+            *(Column(name, numeric=True) for name in ("Sensitivity", "Specificity", "PPV", "NPV")),
         ),
         tuple(
             (

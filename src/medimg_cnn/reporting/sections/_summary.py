@@ -67,7 +67,7 @@ def sentences(evidence: Evidence) -> tuple[str, ...]:
     if operating.ppv.defined:
         found.append(
             f"Of 100 positive calls, {_count(operating.ppv)} are right. That holds where, as here, "
-            f"{percent_text(inputs.positives / inputs.n, 0)} of {units} are {having}; where fewer are, fewer "
+            f"{_share(inputs.positives / inputs.n)} of {units} are {having}; where fewer are, fewer "
             "calls are right."
         )
     return tuple(found)
@@ -128,6 +128,10 @@ def _of_hundred(estimate: Estimate, sentence: str, otherwise: str) -> str:
 
 def _count(estimate: Estimate) -> str:
     return of_hundred(estimate.value) + hundred_interval(estimate)
+
+
+def _share(value: float) -> str:
+    return percent_text(value, 0 if 0.095 <= value <= 0.905 or value in {0.0, 1.0} else 1)
 
 
 def _attention(checks: tuple[Check, ...]) -> str:
