@@ -96,13 +96,22 @@ def test_perfect_classification_keeps_a_lower_bound() -> None:
     assert 0.0 < negative.upper < 1.0
 
 
+def test_one_missed_positive_proves_little() -> None:
+    """The delta method alone would exclude 0 here, as if one image could show that a test does harm."""
+    counts = ConfusionCounts(tp=0, fp=500, fn=1, tn=499)
+    for name in ("mcc", "kappa"):
+        item = getattr(ev, name)(counts)
+        assert item.lower < item.value < 0.0 < item.upper
+        assert "a cell of the table is empty" in item.reason
+
+
 def test_undefined_figures_say_why() -> None:
     none_called = ConfusionCounts(tp=0, fp=0, fn=5, tn=5)
     assert ev.ppv(none_called).reason == "no image was called positive"
     assert ev.mcc(none_called).reason == "no image was called positive"
     assert ev.lr_positive(none_called).reason == "no image was called positive"
-    assert ev.kappa(none_called).value == 0.0  # no better than chance, and no variation to judge by
-    assert not ev.kappa(none_called).has_interval
+    assert ev.kappa(none_called).value == 0.0  # no better than chance
+    assert ev.kappa(none_called).lower < 0.0 < ev.kappa(none_called).upper
     healthy = ConfusionCounts(tp=0, fp=2, fn=0, tn=5)
     for name in ("sensitivity", "youden_index", "balanced_accuracy", "mcc", "kappa", "lr_positive"):
         assert getattr(ev, name)(healthy).reason == "no image has the condition", name

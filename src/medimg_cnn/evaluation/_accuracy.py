@@ -242,8 +242,8 @@ def diagnostic_odds_ratio(counts: ConfusionCounts, *, level: float = 0.95) -> Es
 def mcc(counts: ConfusionCounts, *, level: float = 0.95) -> Estimate:
     """Return Matthews' correlation (phi), with a delta-method interval on Fisher's z scale.
 
-    Undefined where a row or column of the table is empty. Where every image, or none, is right, the
-    interval is the corner of the Wilson limits of sensitivity and specificity (a wide, safe one).
+    Undefined where a row or column of the table is empty. Where a cell is empty, the interval goes from
+    the figure at both lower to that at both upper Wilson limits of sensitivity and specificity (wide, safe).
 
     Source: B. W. Matthews 1975, doi:10.1016/0005-2795(75)90109-9.
 
@@ -257,8 +257,8 @@ def mcc(counts: ConfusionCounts, *, level: float = 0.95) -> Estimate:
 def kappa(counts: ConfusionCounts, *, level: float = 0.95) -> Estimate:
     """Return Cohen's kappa of truth and call, with a delta-method interval on Fisher's z scale.
 
-    Source: variance of J. L. Fleiss, J. Cohen, B. S. Everitt 1969, doi:10.1037/h0028106. Where every
-    image, or none, is right: as in ``mcc``.
+    Source: variance of J. L. Fleiss, J. Cohen, B. S. Everitt 1969, doi:10.1037/h0028106. Where a cell
+    is empty: as in ``mcc``. Where all calls are alike kappa is 0, no better than chance.
 
     Example:
         >>> print(kappa(ConfusionCounts(tp=231, fp=32, fn=27, tn=54)))
@@ -396,7 +396,7 @@ def _correlation(name: str, counts: ConfusionCounts, level: float) -> Estimate:
     if missing or math.isnan(value):
         return undefined(missing or constant, method=method, n=counts.n, level=level)
     low, high = RANGES[name]
-    if min(counts.tp + counts.tn, counts.fp + counts.fn) == 0:
+    if min(counts.to_dict().values()) == 0:
         sens, spec = sensitivity(counts, level=level), specificity(counts, level=level)
         return bounded(
             value,
@@ -408,14 +408,12 @@ def _correlation(name: str, counts: ConfusionCounts, level: float) -> Estimate:
             method="Wilson limits of sensitivity and specificity, combined",
             n=counts.n,
             level=level,
-            reason="every image is right, or none: the sample shows no variation, so a safe interval is given",
+            reason="a cell of the table is empty, so that the usual variance is too small: a safe interval is given",
         )
     cells = np.array([counts.tp, counts.fp, counts.fn, counts.tn], dtype=np.float64)
     gradient = _gradient(name, cells, value)
     # Both figures are unchanged by a common factor, so the multinomial variance is a plain sum of squares.
     error = math.sqrt(float(cells @ gradient**2))
-    if min(counts.predicted_positives, counts.predicted_negatives) == 0:
-        return Estimate(value=value, method=method, n=counts.n, level=level, reason=constant)
     half = z_quantile(level) * error / (1.0 - value * value)
     limits = (math.tanh(math.atanh(value) - half), math.tanh(math.atanh(value) + half))
     return bounded(

@@ -12,7 +12,7 @@ from scipy import special, stats
 from medimg_cnn._types import FloatVector
 from medimg_cnn._validation import check_choice, check_integer, check_number
 from medimg_cnn.evaluation._accuracy import NO_NEGATIVES, NO_POSITIVES
-from medimg_cnn.evaluation._clustered import clustered_share, few_patients, t_quantile
+from medimg_cnn.evaluation._clustered import clustered_share, few_in_class, t_quantile
 from medimg_cnn.evaluation._estimate import Estimate, bounded, undefined
 from medimg_cnn.evaluation._inputs import Missing, Outcome, Scored, as_scored, check_level
 from medimg_cnn.evaluation._logistic import (
@@ -237,10 +237,9 @@ def _coefficient(data: Scored, fit: LogisticFit, index: int, level: float) -> Es
     value = float(fit.coefficients[index])
     variance = float(fit.covariance[index, index])
     error = math.sqrt(variance) if variance >= 0.0 else math.nan
-    quantile, reason = z_quantile(level), ""
+    quantile = z_quantile(level)
     if data.patients is not None:
         patients = int(data.patients.max()) + 1
-        reason = few_patients(patients)
         quantile = t_quantile(level, patients - 1) if patients > 1 else math.nan
     half = quantile * error
     return bounded(
@@ -249,7 +248,7 @@ def _coefficient(data: Scored, fit: LogisticFit, index: int, level: float) -> Es
         method=_method(data),
         n=data.n,
         level=level,
-        reason=reason,
+        reason=few_in_class(data),
         standard_error=error,
         dropped=data.dropped,
     )
