@@ -42,7 +42,7 @@ def report(cases, chosen_on="validation", threshold=0.5, **options):
 
 def test_codes_are_stable():
     found = report(simulated()).checks
-    assert [item.code for item in found] == [f"R{i:03d}" for i in range(1, 13)]
+    assert [item.code for item in found] == [f"R{i:03d}" for i in range(1, 14)]
     assert [item.title for item in found] == [
         "Threshold chosen elsewhere",
         "Enough cases with the condition",
@@ -56,6 +56,7 @@ def test_codes_are_stable():
         "Judged on data not used for training",
         "Scores differ between cases",
         "No case left out",
+        "Better than chance",
     ]
 
 
@@ -87,6 +88,14 @@ def test_r002_and_r003_need_twenty_of_each():
         assert outcomes(clinical_report(y, p, bootstrap=100))["R002"] == outcome
         flipped = [1 - value for value in y]
         assert outcomes(clinical_report(flipped, p, bootstrap=100))["R003"] == outcome
+
+
+def test_r002_and_r003_count_patients_and_not_their_images():
+    y, p = [0, 1] * 50, np.linspace(0.1, 0.9, 100)
+    assert outcomes(clinical_report(y, p, patients=np.arange(100) // 5, bootstrap=100))["R002"] == "pass"
+    few = clinical_report(y, p, patients=np.arange(100) // 10, bootstrap=100)
+    assert (outcomes(few)["R002"], outcomes(few)["R003"]) == ("warn", "warn")
+    assert "only 50 images of 10 patients" in check(few, "R002").finding
 
 
 def test_r004_patients():
@@ -158,6 +167,14 @@ def test_r012_dropped_cases():
     found = check(clinical_report(y, p, missing="drop", bootstrap=100), "R012")
     assert (found.outcome, found.severity) == ("warn", "major")
     assert "1 case (25.0%)" in found.finding
+
+
+def test_r013_chance():
+    rng = np.random.default_rng(0)
+    guessed = clinical_report(rng.integers(0, 2, 60), rng.random(60), bootstrap=100)
+    assert outcomes(guessed)["R013"] == "warn"
+    assert outcomes(report(simulated()))["R013"] == "pass"
+    assert outcomes(clinical_report([1], [0.5], bootstrap=100))["R013"] == "not applicable"
 
 
 def test_what_could_not_be_checked_never_looks_passed():

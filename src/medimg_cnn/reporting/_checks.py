@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from medimg_cnn.reporting._document import Check, Severity
 from medimg_cnn.reporting._format import estimate_text, number_text, percent_text, plural
 
@@ -60,24 +62,32 @@ def _threshold_origin(evidence: Evidence) -> Check:
     return Check(code, title, "pass", "major", f"The threshold's origin: {origin}.")
 
 
-def _enough(code: str, title: str, count: int, few: int, figure: str) -> Check:
-    if count == 0:
-        finding = f"There are none, so {figure} is not defined."
-    elif count < few:
-        finding = f"There are only {count}; with fewer than {few} the interval of {figure} cannot be trusted."
-    else:
-        return Check(code, title, "pass", "major", f"There are {count:,}.")
-    return Check(code, title, "fail" if count == 0 else "warn", "major", finding, "Judge more such cases.")
+def _enough(code: str, title: str, evidence: Evidence, *, outcome: int, figure: str) -> Check:
+    """Count patients where some have several images: their images are not so many independent cases."""
+    inputs = evidence.inputs
+    cases = inputs.positives if outcome else inputs.negatives
+    count, what = cases, plural(cases, inputs.unit)
+    if inputs.clusters is not None:
+        count = int(np.unique(inputs.clusters[inputs.y == outcome]).size)
+        what = f"{what} of {plural(count, 'patient')}"
+    if count >= evidence.few:
+        return Check(code, title, "pass", "major", f"There are {what}.")
+    finding = (
+        f"There are only {what}; with fewer than {evidence.few} the interval of {figure} cannot be trusted."
+        if count
+        else f"There are none, so {figure} is not defined."
+    )
+    return Check(code, title, "warn" if count else "fail", "major", finding, "Judge more such cases.")
 
 
 def _enough_positives(evidence: Evidence) -> Check:
     title = "Enough cases with the condition"
-    return _enough("R002", title, evidence.inputs.positives, evidence.few, "sensitivity")
+    return _enough("R002", title, evidence, outcome=1, figure="sensitivity")
 
 
 def _enough_negatives(evidence: Evidence) -> Check:
     title = "Enough cases without the condition"
-    return _enough("R003", title, evidence.inputs.negatives, evidence.few, "specificity")
+    return _enough("R003", title, evidence, outcome=0, figure="specificity")
 
 
 def _patients(evidence: Evidence) -> Check:
@@ -321,6 +331,25 @@ def _missing(evidence: Evidence) -> Check:
     )
 
 
+def _better_than_chance(evidence: Evidence) -> Check:
+    code, title = "R013", "Better than chance"
+    auroc = evidence.auroc
+    if not auroc.has_interval:
+        reason = auroc.reason or "no interval"
+        return Check(code, title, "not applicable", "major", f"AUROC has no interval: {reason}.")
+    if auroc.lower <= 0.5:
+        return Check(
+            code,
+            title,
+            "warn",
+            "major",
+            f"AUROC is {estimate_text(auroc)}; its interval reaches down to chance (0.5), so this data does not "
+            "show that the model tells the classes apart.",
+            "Judge more cases, or look for what keeps the model from learning.",
+        )
+    return Check(code, title, "pass", "major", f"AUROC is {estimate_text(auroc)}, above chance (0.5).")
+
+
 CHECKS: tuple[Callable[[Evidence], Check], ...] = (
     _threshold_origin,
     _enough_positives,
@@ -334,5 +363,6 @@ CHECKS: tuple[Callable[[Evidence], Check], ...] = (
     _training_part,
     _resolution,
     _missing,
+    _better_than_chance,
 )
 """Every check, in the order of their codes."""
