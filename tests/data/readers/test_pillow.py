@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image, ImageFile
 
+from medimg_cnn.data import Preprocessing
 from medimg_cnn.data.readers import ReadOptions, read_decoded, read_image
 from medimg_cnn.errors import ImageReadError
 
@@ -329,3 +331,38 @@ def test_scaled_decoding_leaves_other_formats_whole() -> None:
 def test_options_are_taken_as_an_object() -> None:
     stream = encoded(Image.fromarray(GREY), "PNG")
     assert read_decoded(stream, ReadOptions(value_range=(0, 510))).pixels.max() == pytest.approx(0.5)
+
+
+def reduction_error(picture: Image.Image, quality: int, target: int) -> tuple[float, float]:
+    """How far scaled decoding moves the resized image: mean and largest difference."""
+    stream = encoded(picture, "JPEG", quality=quality)
+    prep = Preprocessing(image_size=target, channels=1)
+    whole = prep.apply(read_decoded(stream).pixels)
+    scaled = read_decoded(stream, minimum_size=(target, target)).pixels
+    assert max(scaled.shape) < max(picture.size)
+    difference = np.abs(prep.apply(scaled) - whole)
+    return float(difference.mean()), float(difference.max())
+
+
+@pytest.mark.parametrize("quality", [75, 95])
+@pytest.mark.parametrize("target", [32, 64, 128, 224])
+def test_scaled_decoding_changes_a_film_by_less_than_the_stated_tolerance(
+    shared: Path, quality: int, target: int
+) -> None:
+    films = sorted((shared / "data" / "nih_cxr_pneumonia").glob("*/*.png"))[::250]
+    assert len(films) >= 4
+    for film in films:
+        with Image.open(film) as picture:
+            large = picture.convert("L").resize((1024, 1024), Image.Resampling.LANCZOS)
+        mean, largest = reduction_error(large, quality, target)
+        assert mean < 0.002
+        assert largest < 0.06
+
+
+@pytest.mark.parametrize("target", [64, 128, 224])
+def test_scaled_decoding_changes_noise_by_less_than_the_stated_tolerance(target: int) -> None:
+    rng = np.random.default_rng(0)
+    noise = np.clip(smooth(1024, 1024)[..., 0] + rng.normal(0, 12, (1024, 1024)), 0, 255).astype(np.uint8)
+    mean, largest = reduction_error(Image.fromarray(noise), 95, target)
+    assert mean < 0.004
+    assert largest < 0.06

@@ -67,8 +67,11 @@ def map_linear(values: NDArray[Any], low: float, high: float) -> Image:
 
     Works on a few rows at a time, so that memory for the result is nearly all that is taken.
     """
-    pixels = np.zeros(values.shape, dtype=np.float32)
     if not high > low:
+        return np.zeros(values.shape, dtype=np.float32)
+    pixels = np.empty(values.shape, dtype=np.float32)
+    if low == 0 and values.dtype in (np.uint8, np.uint16) and high >= np.iinfo(values.dtype).max:
+        np.divide(values, np.float32(high), out=pixels)  # nothing to clip: most files come this way
         return pixels
     # Float32 holds every whole number of 16 bits; all else is scaled in float64.
     exact = np.float32 if values.dtype.itemsize <= 2 and values.dtype.kind in "iu" else np.float64
