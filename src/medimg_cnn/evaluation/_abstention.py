@@ -10,8 +10,9 @@ from scipy import special
 
 from medimg_cnn._types import FloatVector, IntVector
 from medimg_cnn._validation import check_fraction
+from medimg_cnn._vectors import Missing, as_vector
 from medimg_cnn.errors import ArgumentError
-from medimg_cnn.evaluation._inputs import Missing, Outcome, as_scored, as_vector, check_level
+from medimg_cnn.evaluation._inputs import Outcome, as_scored, check_level
 from medimg_cnn.evaluation._proportions import wilson_band
 
 __all__ = ["RiskCoverageCurve", "risk_coverage_curve"]

@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike
 
 from medimg_cnn._types import BoolVector, FloatVector, IntVector
 from medimg_cnn._validation import check_choice
+from medimg_cnn._vectors import Missing
 from medimg_cnn.errors import ArgumentError
-from medimg_cnn.evaluation._inputs import Missing, Outcome, as_scored
+from medimg_cnn.evaluation._inputs import Outcome, as_scored
 
 __all__ = ["PatientScores", "aggregate_by_patient"]
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from numpy.typing import ArrayLike
 
+from medimg_cnn._vectors import Missing
 from medimg_cnn.evaluation._accuracy import NO_POSITIVES
 from medimg_cnn.evaluation._estimate import Estimate, undefined
-from medimg_cnn.evaluation._inputs import Missing, Outcome, Scored, as_scored, check_level
+from medimg_cnn.evaluation._inputs import Outcome, Scored, as_scored, check_level
 from medimg_cnn.evaluation._resampling import bootstrap_of
 
 __all__ = ["auprc", "auprc_of"]

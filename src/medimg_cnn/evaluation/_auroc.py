@@ -12,11 +12,12 @@ from scipy import optimize, special
 
 from medimg_cnn._types import FloatVector
 from medimg_cnn._validation import check_choice, check_fraction, check_integer
+from medimg_cnn._vectors import Missing
 from medimg_cnn.evaluation._accuracy import NO_NEGATIVES, NO_POSITIVES
 from medimg_cnn.evaluation._clustered import class_units, few_in_class, t_quantile
 from medimg_cnn.evaluation._combine import Limits
 from medimg_cnn.evaluation._estimate import Estimate, bounded, undefined
-from medimg_cnn.evaluation._inputs import Missing, Outcome, Scored, as_scored, check_level
+from medimg_cnn.evaluation._inputs import Outcome, Scored, as_scored, check_level
 from medimg_cnn.evaluation._proportions import z_quantile
 
 __all__ = [
@@ -64,7 +65,7 @@ def auroc(
     """Return the AUROC: the chance that a diseased image scores above one without disease (ties half).
 
     Never flipped: a value under 0.5 says that higher scores go with health. Variance by DeLong 1988
-    (doi:10.2307/2531595) in O(n log n); with ``patients`` by Obuchowski 1997 (doi:10.2307/2533957), which
+    (doi:10.2307/2531595) in O(n log n); with ``patients`` by Obuchowski 1997 (doi:10.2307/2533958), which
     equals it when every patient has one image.
 
     Args:

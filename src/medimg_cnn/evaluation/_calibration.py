@@ -11,10 +11,11 @@ from scipy import special, stats
 
 from medimg_cnn._types import FloatVector
 from medimg_cnn._validation import check_choice, check_integer, check_number
+from medimg_cnn._vectors import Missing
 from medimg_cnn.evaluation._accuracy import NO_NEGATIVES, NO_POSITIVES
 from medimg_cnn.evaluation._clustered import clustered_share, few_in_class, t_quantile
 from medimg_cnn.evaluation._estimate import Estimate, bounded, undefined
-from medimg_cnn.evaluation._inputs import Missing, Outcome, Scored, as_scored, check_level
+from medimg_cnn.evaluation._inputs import Outcome, Scored, as_scored, check_level
 from medimg_cnn.evaluation._logistic import (
     LogisticFit,
     fit_logistic,

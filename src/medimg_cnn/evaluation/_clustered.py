@@ -11,8 +11,9 @@ from scipy import special
 
 from medimg_cnn._types import BoolVector, IntVector
 from medimg_cnn._validation import check_choice
+from medimg_cnn._vectors import as_labels, same_length
 from medimg_cnn.evaluation._estimate import Estimate, bounded, undefined
-from medimg_cnn.evaluation._inputs import Scored, as_labels, as_patients, check_level, same_length
+from medimg_cnn.evaluation._inputs import Scored, as_patients, check_level
 from medimg_cnn.evaluation._proportions import wilson_limits, z_quantile
 
 __all__ = [

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from medimg_cnn._types import BoolVector, FloatVector
+from medimg_cnn._vectors import Missing, as_vector
 from medimg_cnn.artifacts import Predictions
 from medimg_cnn.errors import ArgumentError
 from medimg_cnn.evaluation._accuracy import sensitivity, specificity
@@ -27,15 +28,7 @@ from medimg_cnn.evaluation._differences import (
     paired_difference,
 )
 from medimg_cnn.evaluation._estimate import Estimate, bounded, undefined
-from medimg_cnn.evaluation._inputs import (
-    Missing,
-    Scored,
-    Threshold,
-    as_scored,
-    as_vector,
-    check_level,
-    check_threshold,
-)
+from medimg_cnn.evaluation._inputs import Scored, Threshold, as_scored, check_level, check_threshold
 from medimg_cnn.evaluation._proportions import proportion, z_quantile
 from medimg_cnn.evaluation._scoring_rules import clustered_mean_error
 
@@ -129,7 +122,7 @@ def compare_auroc(
     """Return the paired comparison of two AUROCs on the same cases.
 
     z = (A_a - A_b) / SE with the covariance of E. R. DeLong, D. M. DeLong, D. L. Clarke-Pearson 1988
-    (doi:10.2307/2531595), or of N. A. Obuchowski 1997 (doi:10.2307/2533957) with ``patients``.
+    (doi:10.2307/2531595), or of N. A. Obuchowski 1997 (doi:10.2307/2533958) with ``patients``.
 
     Args:
         y: (n,) outcomes 0/1 or boolean, or texts with ``positive=``.

@@ -11,10 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from medimg_cnn._types import FloatVector
 from medimg_cnn._validation import check_fraction
+from medimg_cnn._vectors import Missing, as_vector
 from medimg_cnn.errors import ArgumentError
 from medimg_cnn.evaluation._clustered import clustered_share
 from medimg_cnn.evaluation._estimate import Estimate
-from medimg_cnn.evaluation._inputs import Missing, Outcome, Scored, as_scored, as_vector, check_level
+from medimg_cnn.evaluation._inputs import Outcome, Scored, as_scored, check_level
 from medimg_cnn.evaluation._proportions import proportion
 
 __all__ = ["ConformalCoverage", "ConformalSets", "conformal_coverage", "conformal_quantile", "fit_conformal"]

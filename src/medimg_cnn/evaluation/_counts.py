@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from medimg_cnn._validation import check_integer
-from medimg_cnn.evaluation._inputs import Missing, Outcome, Scored, Threshold, as_scored, check_threshold
+from medimg_cnn._vectors import Missing
+from medimg_cnn.evaluation._inputs import Outcome, Scored, Threshold, as_scored, check_threshold
 
 __all__ = ["ConfusionCounts"]
 

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from medimg_cnn._types import BoolVector, FloatVector
+from medimg_cnn._vectors import Missing, as_vector
 from medimg_cnn.errors import ArgumentError
 from medimg_cnn.evaluation._clustered import t_quantile
-from medimg_cnn.evaluation._inputs import Missing, Outcome, as_scored, as_vector, check_level
+from medimg_cnn.evaluation._inputs import Outcome, as_scored, check_level
 from medimg_cnn.evaluation._scoring_rules import clustered_mean_error
 
 __all__ = ["DecisionCurve", "decision_curve"]

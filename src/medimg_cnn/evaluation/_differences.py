@@ -11,9 +11,10 @@ from numpy.typing import ArrayLike
 from scipy import optimize, special, stats
 
 from medimg_cnn._validation import check_choice, check_integer, check_number
+from medimg_cnn._vectors import as_labels, same_length
 from medimg_cnn.evaluation._combine import Limits, difference_limits
 from medimg_cnn.evaluation._estimate import Estimate, bounded, undefined
-from medimg_cnn.evaluation._inputs import as_labels, check_level, same_length
+from medimg_cnn.evaluation._inputs import check_level
 from medimg_cnn.evaluation._proportions import proportion, wilson_limits, z_quantile
 
 __all__ = [

@@ -10,21 +10,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from medimg_cnn._types import BoolVector
 from medimg_cnn._validation import check_choice, check_integer, check_seed
+from medimg_cnn._vectors import Missing
 from medimg_cnn.evaluation import _accuracy as closed
 from medimg_cnn.evaluation._clustered import clustered_share, few_patients
 from medimg_cnn.evaluation._combine import plug_in_limits
 from medimg_cnn.evaluation._counts import ConfusionCounts, count
 from medimg_cnn.evaluation._estimate import Estimate, bounded, undefined
 from medimg_cnn.evaluation._formulas import FORMULAS, RANGES, evaluate
-from medimg_cnn.evaluation._inputs import (
-    Missing,
-    Outcome,
-    Scored,
-    Threshold,
-    as_scored,
-    check_level,
-    check_threshold,
-)
+from medimg_cnn.evaluation._inputs import Outcome, Scored, Threshold, as_scored, check_level, check_threshold
 from medimg_cnn.evaluation._proportions import ProportionMethod
 from medimg_cnn.evaluation._resampling import draw_counts, percentile_estimate
 

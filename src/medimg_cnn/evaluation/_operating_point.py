@@ -9,9 +9,10 @@ from numpy.typing import ArrayLike
 
 from medimg_cnn._types import FloatVector, IntVector
 from medimg_cnn._validation import check_choice, check_fraction, check_number
+from medimg_cnn._vectors import Missing
 from medimg_cnn.artifacts import OperatingPoint
 from medimg_cnn.errors import ArgumentError
-from medimg_cnn.evaluation._inputs import Missing, Outcome, Scored, as_scored
+from medimg_cnn.evaluation._inputs import Outcome, Scored, as_scored
 from medimg_cnn.evaluation._roc import step_counts
 
 __all__ = ["Rule", "choose_operating_point"]

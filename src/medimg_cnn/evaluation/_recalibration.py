@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike
 
 from medimg_cnn._types import BoolVector, FloatVector
 from medimg_cnn._validation import check_choice
+from medimg_cnn._vectors import as_labels, as_vector, same_length
 from medimg_cnn.artifacts import Calibration
 from medimg_cnn.errors import ArgumentError, MedimgCnnWarning
-from medimg_cnn.evaluation._inputs import as_labels, as_vector, same_length
 from medimg_cnn.evaluation._logistic import fit_logistic, separated
 
 __all__ = ["fit_calibration"]

@@ -10,9 +10,10 @@ from numpy.typing import ArrayLike
 
 from medimg_cnn._types import BoolVector, FloatVector, IntVector
 from medimg_cnn._validation import check_choice, check_integer
+from medimg_cnn._vectors import Missing
 from medimg_cnn.evaluation._clustered import clustered_share
 from medimg_cnn.evaluation._estimate import Estimate
-from medimg_cnn.evaluation._inputs import Missing, Outcome, Scored, as_scored, check_level
+from medimg_cnn.evaluation._inputs import Outcome, Scored, as_scored, check_level
 from medimg_cnn.evaluation._proportions import proportion
 
 __all__ = ["BinStrategy", "ReliabilityCurve", "binned", "reliability_curve"]

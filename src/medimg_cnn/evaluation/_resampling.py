@@ -16,9 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from medimg_cnn._types import BoolVector, FloatVector, IntVector
 from medimg_cnn._validation import check_choice, check_integer, check_seed
+from medimg_cnn._vectors import Missing
 from medimg_cnn.evaluation._clustered import few_in_class
 from medimg_cnn.evaluation._estimate import Estimate, bounded, undefined
-from medimg_cnn.evaluation._inputs import Missing, Outcome, Scored, as_scored, check_level
+from medimg_cnn.evaluation._inputs import Outcome, Scored, as_scored, check_level
 
 __all__ = [
     "Statistic",

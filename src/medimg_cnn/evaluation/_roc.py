@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from medimg_cnn._types import FloatVector, IntVector
+from medimg_cnn._vectors import Missing
 from medimg_cnn.evaluation._accuracy import NO_NEGATIVES, NO_POSITIVES
-from medimg_cnn.evaluation._inputs import Missing, Outcome, Scored, as_scored
+from medimg_cnn.evaluation._inputs import Outcome, Scored, as_scored
 
 __all__ = ["PrecisionRecallCurve", "RocCurve", "precision_recall_curve", "roc_curve", "step_counts"]
 

@@ -11,9 +11,10 @@ from scipy import special
 
 from medimg_cnn._types import FloatVector, IntVector
 from medimg_cnn._validation import check_integer, check_number
+from medimg_cnn._vectors import Missing
 from medimg_cnn.evaluation._clustered import few_patients, t_quantile
 from medimg_cnn.evaluation._estimate import Estimate, bounded
-from medimg_cnn.evaluation._inputs import Missing, Outcome, Scored, as_scored, check_level
+from medimg_cnn.evaluation._inputs import Outcome, Scored, as_scored, check_level
 
 __all__ = [
     "BrierDecomposition",

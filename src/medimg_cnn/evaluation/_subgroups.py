@@ -11,21 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from medimg_cnn._types import BoolVector
 from medimg_cnn._validation import check_choice, check_integer, explain, suggest
+from medimg_cnn._vectors import Missing
 from medimg_cnn.artifacts import Predictions
 from medimg_cnn.errors import ArgumentError
 from medimg_cnn.evaluation._auroc import auroc_of
 from medimg_cnn.evaluation._clustered import clustered_share
 from medimg_cnn.evaluation._differences import difference_of_independent
 from medimg_cnn.evaluation._estimate import Estimate
-from medimg_cnn.evaluation._inputs import (
-    Missing,
-    Outcome,
-    Scored,
-    Threshold,
-    as_scored,
-    check_level,
-    check_threshold,
-)
+from medimg_cnn.evaluation._inputs import Outcome, Scored, Threshold, as_scored, check_level, check_threshold
 from medimg_cnn.evaluation._proportions import proportion
 
 __all__ = ["SubgroupDifference", "SubgroupEstimate", "subgroup_differences", "subgroup_estimates"]

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from numpy.typing import ArrayLike
 
+from medimg_cnn._vectors import Missing
 from medimg_cnn._version import __version__
 from medimg_cnn.artifacts import OperatingPoint, Predictions
 from medimg_cnn.errors import ArgumentError
-from medimg_cnn.evaluation._inputs import Missing
 from medimg_cnn.reporting._document import Document, SectionContent
 from medimg_cnn.reporting._evidence import Evidence
 from medimg_cnn.reporting._format import plural

@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from medimg_cnn._types import BoolVector, FloatVector, Images, StrVector
 from medimg_cnn._validation import check_choice, check_fraction, check_integer, check_seed, explain
+from medimg_cnn._vectors import Missing, as_labels, as_vector
 from medimg_cnn.artifacts import FitResult, OperatingPoint, Predictions
 from medimg_cnn.errors import ArgumentError
-from medimg_cnn.evaluation._inputs import Missing, as_labels, as_vector
 
 __all__ = ["HasResult", "ImageSource", "Inputs", "read_inputs"]
 
