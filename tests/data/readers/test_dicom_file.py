@@ -129,6 +129,30 @@ def test_jpeg_baseline_color_is_converted(write_dicom: WriteDicom) -> None:
     np.testing.assert_allclose(read_image(path), red / 255, atol=0.02)
 
 
+@pytest.mark.parametrize(
+    ("photometric", "irreversible"), [("YBR_RCT", False), ("YBR_ICT", True), ("RGB", False)]
+)
+def test_jpeg_2000_color(write_dicom: WriteDicom, photometric: str, irreversible: bool) -> None:
+    color = np.dstack([ramp(), ramp()[::-1], ramp()[:, ::-1]])
+    stream = io.BytesIO()
+    Image.fromarray(color).save(
+        stream, "JPEG2000", no_jp2=True, irreversible=irreversible, mct=int(photometric != "RGB")
+    )
+    syntax = JPEG_2000 if not irreversible else "1.2.840.10008.1.2.4.91"
+    path = encapsulate(write_dicom(color), [stream.getvalue()], syntax, PhotometricInterpretation=photometric)
+    np.testing.assert_allclose(read_image(path), color / 255, atol=0.02 if irreversible else 1e-6)
+
+
+def test_signed_jpeg_2000_whose_stream_says_unsigned(write_dicom: WriteDicom) -> None:
+    values = ramp(np.int16) - 100
+    stream = io.BytesIO()
+    Image.fromarray(values.view(np.uint16)).save(stream, "JPEG2000", no_jp2=True)
+    path = encapsulate(write_dicom(values), [stream.getvalue()], JPEG_2000)
+    np.testing.assert_allclose(
+        read_image(path, value_range=(-100, 200))[..., 0], (values + 100) / 300, atol=1e-6
+    )
+
+
 def test_a_missing_decoder_is_named(write_dicom: WriteDicom) -> None:
     pytest.importorskip("pydicom")
     from pydicom.pixels import get_decoder
