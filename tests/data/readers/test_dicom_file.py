@@ -261,6 +261,18 @@ def test_a_file_without_its_preamble_is_refused(write_dicom: WriteDicom) -> None
         read_image(path)
 
 
+def test_the_directory_of_a_medium_is_no_image(write_dicom: WriteDicom) -> None:
+    import pydicom
+
+    path = write_dicom(ramp(), name="DICOMDIR")
+    dataset = pydicom.dcmread(path)
+    dataset.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.1.3.10"
+    dataset.save_as(path)
+    assert not is_image_file(path)
+    with pytest.raises(ImageReadError, match=r"DICOMDIR: .*directory of a DICOM medium"):
+        read_image(path)
+
+
 def test_a_preamble_that_looks_like_a_tiff(write_dicom: WriteDicom) -> None:
     path = write_dicom(ramp())
     path.write_bytes(b"II*\0" + path.read_bytes()[4:])

@@ -107,6 +107,6 @@ def check_pixels(height: int, width: int, options: ReadOptions, *, frames: int =
     if height * width * frames > options.max_pixels:
         raise unreadable(
             f"an image may have at most {options.max_pixels:,} pixels",
-            f"{height:,} x {width:,}",
+            f"{height:,} x {width:,}" + (f" in {frames:,} frames" if frames > 1 else ""),
             "If the file is to be trusted, pass a larger max_pixels.",
         )

@@ -30,7 +30,7 @@ def codestream_size(data: bytes) -> tuple[int, int] | None:
 
 
 def is_cut_off(data: bytes) -> bool:
-    """Say whether a JPEG or JPEG-LS stream lacks its end; zeros after it are padding.
+    """Say whether a JPEG-LS stream lacks its end; zeros after it are padding.
 
     CharLS, which decodes JPEG-LS, does not return from a stream without an end.
 

@@ -15,6 +15,7 @@ from medimg_cnn.data.readers._dicom_file import DicomFile
 from medimg_cnn.data.readers._dicom_header import open_dicom
 from medimg_cnn.data.readers._dicom_values import color_values, display_values
 from medimg_cnn.data.readers._options import ReadOptions
+from medimg_cnn.data.readers._sniff import is_dicom_image
 from medimg_cnn.errors import ImageReadError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ class DicomReader:
     name = "dicom"
 
     def accepts(self, head: bytes) -> bool:
-        """Say whether the file has the preamble and the mark of a DICOM file."""
-        return head[128:132] == b"DICM"
+        """Say whether the file has a preamble and the mark of DICOM; a DICOMDIR is no image."""
+        return is_dicom_image(head)
 
     def read(
         self, stream: BinaryIO, options: ReadOptions, *, minimum_size: ImageSize | None = None

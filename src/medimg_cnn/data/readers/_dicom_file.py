@@ -15,6 +15,7 @@ from medimg_cnn.errors import MissingDependencyError
 __all__ = ["DicomFile"]
 
 _EXTENDED_JPEG = "1.2.840.10008.1.2.4.51"
+_JPEG_LS = ("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81")
 # Not gdcm: on a damaged stream it was seen not to return.
 _PLUGINS = ("pylibjpeg", "pyjpegls", "pillow", "pydicom")
 _GPL = "pylibjpeg-libjpeg"
@@ -100,7 +101,7 @@ class DicomFile:
         elif self.options["bits_allocated"] == 1 and samples == 1:
             array, photometric = self._bits(frame), self.photometric
         else:
-            array, properties = decoder.as_array(self.source, index=frame, **self.options)
+            array, properties = decoder.as_array(self._rewound(), index=frame, **self.options)
             photometric = str(properties["photometric_interpretation"])
         wanted = (self.rows, self.columns, samples) if samples > 1 else (self.rows, self.columns)
         if array.shape != wanted:
@@ -163,7 +164,7 @@ class DicomFile:
             number_of_frames=self.frames,
             extended_offsets=self.options.get("extended_offsets"),
         )
-        if is_cut_off(data):
+        if self.syntax in _JPEG_LS and is_cut_off(data):
             raise unreadable(
                 "the compressed pixels must have an end", "none", "The file is cut off; get it again."
             )

@@ -118,8 +118,8 @@ def read_decoded(
     Args:
         path: a file, or a binary stream that can seek (a member of an archive); its ``name`` is used in messages.
         options: frame, window, range and limits.
-        minimum_size: (height, width) below which the image will not be needed. A JPEG may then be decoded at a
-            half, a quarter or an eighth of its size, but not below this; see
+        minimum_size: (height, width) below which the image will not be needed. A JPEG is then decoded at a
+            half, a quarter or an eighth of its size as long as that is at least twice this; see
             docs/decisions/0012-scaled-jpeg.md for how little that changes.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["describe_junk", "pillow_format"]
+__all__ = ["describe_junk", "is_dicom_image", "pillow_format"]
 
 _PREFIXES: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -26,6 +26,8 @@ _JUNK: tuple[tuple[bytes, str], ...] = (
     (b"<!DOCTYPE html", "a web page"),
     (b"<html", "a web page"),
 )
+# The SOP class of a DICOMDIR.
+_DIRECTORY = b"1.2.840.10008.1.3.10"
 # The sizes of the header that follows the 14 bytes of a bitmap's file header.
 _BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)
 
@@ -42,10 +44,17 @@ def pillow_format(head: bytes) -> str | None:
     return None
 
 
+def is_dicom_image(head: bytes) -> bool:
+    """Say whether a file has the mark of DICOM after its preamble, and is not the directory of a medium."""
+    return head[128:132] == b"DICM" and _DIRECTORY not in head[132:1024]
+
+
 def describe_junk(head: bytes) -> tuple[str, str]:
     """Return what a file is that no reader accepts, and what to do about it."""
     if not head:
         return "an empty file", "Get the file again, or remove it."
+    if head[128:132] == b"DICM":
+        return "the directory of a DICOM medium (DICOMDIR)", "Read the files that it lists."
     for prefix, name in _JUNK:
         if head.startswith(prefix):
             if "LFS" in name:
