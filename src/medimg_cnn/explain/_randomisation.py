@@ -11,6 +11,7 @@ from scipy.stats import rankdata
 from medimg_cnn._keras import keras
 from medimg_cnn._types import Images
 from medimg_cnn._validation import check_seed
+from medimg_cnn.errors import ArgumentError
 from medimg_cnn.explain._grad_cam import grad_cam
 
 __all__ = ["RandomisationCheck", "randomisation_check"]
@@ -54,6 +55,9 @@ def randomisation_check(
         layer: as in ``grad_cam``.
         seed: of the permutation.
 
+    Raises:
+        ArgumentError: as in ``grad_cam``, or Keras cannot copy the model.
+
     Example:
         >>> import numpy as np
         >>> import medimg_cnn as mc
@@ -62,7 +66,10 @@ def randomisation_check(
         randomisation check: not applicable, no image has two maps that vary
     """
     rng = np.random.default_rng(check_seed("seed", seed))
-    shuffled = keras.models.clone_model(model)
+    try:
+        shuffled = keras.models.clone_model(model)
+    except (TypeError, ValueError, NotImplementedError) as error:
+        raise ArgumentError(f"model: cannot be copied by keras.models.clone_model ({error}).") from error
     weights = {variable.path for variable in model.trainable_variables}
     for own, copy in zip(model.variables, shuffled.variables, strict=True):
         value = np.asarray(own.value)

@@ -72,7 +72,7 @@ def clinical_report(
         title: the heading.
         facts: what stands under the heading, such as {"Model": "...", "Date": "..."}.
         run: what ``Trainer.fit`` returned, or anything whose ``.result`` is a ``FitResult``; adds the
-            training section.
+            training section. With its ``model`` and ``images`` wrong cases get class-activation maps.
         images: (n, height, width, 1 or 3) float32 in 0-1, row by row as ``y_true``, or an object with
             ``read(indices)`` such as a ``Split``; shows the wrong cases.
         case_names: show sample ids of wrong cases; by default only row numbers, because a file name can give

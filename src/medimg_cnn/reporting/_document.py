@@ -152,11 +152,21 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An image as PNG bytes, with its text alternative and a caption."""
+    """An image with its text alternative and a caption.
+
+    Attributes:
+        png: the image as PNG bytes.
+        alt: what it is, in words.
+        caption: shown under it.
+        map_png: the same image under a class-activation map, shown beside it; None without one.
+        map_alt: what the map shows, in words.
+    """
 
     png: bytes
     alt: str
     caption: str
+    map_png: bytes | None = None
+    map_alt: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,7 @@ class Inputs:
         bootstrap: resamples.
         seed: of the resampling.
         result: of the training run, or None.
+        model: of the training run, a ``keras.Model``, or None where the run holds none.
         images: where to read the images of wrong cases, or None.
         case_names: whether the report may show sample ids, which can give away who a patient is.
     """
@@ -85,6 +86,7 @@ class Inputs:
     bootstrap: int = 2000
     seed: int = 0
     result: FitResult | None = None
+    model: Any = None
     images: ImageSource | None = None
     case_names: bool = False
 
@@ -177,6 +179,7 @@ def read_inputs(
         bootstrap=check_integer("bootstrap", bootstrap, low=100),
         seed=check_seed("seed", seed),
         result=result,
+        model=getattr(run, "model", None),
         images=_images(images, keep, cases["sample_ids"]),
         case_names=bool(case_names),
     )

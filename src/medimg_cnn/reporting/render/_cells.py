@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 from medimg_cnn.evaluation import Estimate
-from medimg_cnn.reporting._document import Cell, Check, Column, KeyFigure
+from medimg_cnn.reporting._document import Cell, Check, Column, KeyFigure, Picture
 from medimg_cnn.reporting._format import estimate_text, number_text
 
-__all__ = ["BADGES", "badge", "cell_text", "key_figure_text"]
+__all__ = ["BADGES", "badge", "cell_text", "key_figure_text", "picture_text"]
 
 BADGES = {
     "pass": "Passed",
@@ -43,3 +43,8 @@ def key_figure_text(item: KeyFigure) -> str:
     if math.isnan(item.estimate.value) and item.estimate.reason:
         return f"{text}: {item.estimate.reason}"
     return text
+
+
+def picture_text(picture: Picture) -> str:
+    """Return a picture's caption, and what its map shows where it has one."""
+    return picture.caption if picture.map_png is None else f"{picture.caption}. {picture.map_alt}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from medimg_cnn._version import __version__
 from medimg_cnn.evaluation import Estimate
-from medimg_cnn.reporting._document import Document, Figure, KeyFigure, Picture
+from medimg_cnn.reporting._document import Document, Figure, KeyFigure
 from medimg_cnn.reporting._format import interval_text, number_text, percent_text
 from medimg_cnn.reporting.charts import draw_svg
 from medimg_cnn.reporting.render._cells import badge
@@ -80,7 +80,7 @@ def _environment() -> Environment:
     environment.filters.update(
         {
             "badge": badge,
-            "data_url": _data_url,
+            "data_url": lambda png: "data:image/png;base64," + base64.b64encode(png).decode("ascii"),
             "interval": lambda value, digits, percent=False: interval_text(
                 value, digits=digits, percent=percent
             ),
@@ -100,10 +100,6 @@ def _svg(figure: Figure) -> Markup:
     from markupsafe import Markup
 
     return Markup(draw_svg(figure.chart, key=figure.key, alt=figure.alt, alt_id=f"fr-{figure.key}"))  # noqa: S704 - escaped within
-
-
-def _data_url(picture: Picture) -> str:
-    return "data:image/png;base64," + base64.b64encode(picture.png).decode("ascii")
 
 
 def _strip(estimate: Estimate) -> Markup:

@@ -70,7 +70,13 @@ def _content(block: Block) -> dict[str, Any]:
             "table": _table(block.table),
         }
     if isinstance(block, Pictures):
-        return {"items": [{"alt": item.alt, "caption": item.caption} for item in block.items]}
+        return {
+            "items": [
+                {"alt": item.alt, "caption": item.caption}
+                | ({} if item.map_png is None else {"map_alt": item.map_alt})
+                for item in block.items
+            ]
+        }
     return {"items": [asdict(check) for check in block.items]}
 
 

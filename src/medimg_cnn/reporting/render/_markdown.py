@@ -18,7 +18,7 @@ from medimg_cnn.reporting._document import (
     Pictures,
     Table,
 )
-from medimg_cnn.reporting.render._cells import badge, cell_text, key_figure_text
+from medimg_cnn.reporting.render._cells import badge, cell_text, key_figure_text, picture_text
 
 __all__ = ["render_markdown"]
 
@@ -55,7 +55,7 @@ def _block(block: Block) -> Iterable[str]:
         yield ""
         yield from _table(block.table)
     elif isinstance(block, Pictures):
-        yield from (f"- {_escape(picture.caption)}" for picture in block.items)
+        yield from (f"- {_escape(picture_text(item))}" for item in block.items)
     elif isinstance(block, Checks):
         yield from _grid(
             ["Outcome", "Code", "Check", "Finding", "What to do"],

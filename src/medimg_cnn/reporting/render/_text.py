@@ -18,7 +18,7 @@ from medimg_cnn.reporting._document import (
     Pictures,
     Table,
 )
-from medimg_cnn.reporting.render._cells import badge, cell_text, key_figure_text
+from medimg_cnn.reporting.render._cells import badge, cell_text, key_figure_text, picture_text
 
 __all__ = ["render_text"]
 
@@ -53,7 +53,7 @@ def _block(block: Block) -> Iterable[str]:
         yield from _wrap(f"[Figure] {block.title}. {block.alt}")
     elif isinstance(block, Pictures):
         for picture in block.items:
-            yield from _wrap(f"[Image] {picture.caption}")
+            yield from _wrap(f"[Image] {picture_text(picture)}", rest="    ")
     elif isinstance(block, Checks):
         for check in block.items:
             head = f"[{badge(check)}] {check.code} {check.title}: {check.finding} {check.action}"
