@@ -55,6 +55,23 @@ def keep_plain_words(*event: Any) -> None:
         lines[index] = "".join(parts)
 
 
+_ARRAY_LIKE = re.compile(
+    r"_Buffer \| .*?_NestedSequence\[(?:bool \| int \| float \| )?complex \| bytes \| str\]"
+)
+
+
+def shorten_signature(*event: Any) -> tuple[str | None, str | None]:
+    """Give array types their names back where Sphinx has expanded or wrapped them."""
+    signature, returns = (
+        None
+        if text is None
+        else _ARRAY_LIKE.sub("ArrayLike", re.sub(r"TypeAliasForwardRef\('(\w+)'\)", r"\1", text))
+        for text in event[-2:]
+    )
+    return signature, returns
+
+
 def setup(app: Sphinx) -> None:
-    """Connect the hook before napoleon, which runs at 500."""
+    """Connect the hooks; the docstring's before napoleon, which runs at 500."""
+    app.connect("autodoc-process-signature", shorten_signature)
     app.connect("autodoc-process-docstring", keep_plain_words, priority=400)

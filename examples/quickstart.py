@@ -31,7 +31,7 @@ def parse_arguments() -> argparse.Namespace:
         "'none' (the default for your own images) where patients are not known",
     )
     parser.add_argument("--augment", choices=list(PRESETS), default="chest_xray", help="default: %(default)s")
-    parser.add_argument("--epochs", type=int, help="at most; default: 12 for phantoms, else 30")
+    parser.add_argument("--epochs", type=int, help="at most; default: 12 for phantoms, else the Trainer's")
     parser.add_argument("--image-size", type=int, help="side in pixels; default: 64 for phantoms, else 128")
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     parser.add_argument(
@@ -69,7 +69,7 @@ def main() -> None:
     trainer = mc.Trainer(
         model,
         augment=mc.augmentations.preset(arguments.augment),
-        epochs=arguments.epochs or (12 if synthetic else 30),
+        epochs=arguments.epochs or (12 if synthetic else mc.training.TrainerConfig().epochs),
         seed=arguments.seed,
         directory=arguments.output,
         overwrite=True,

@@ -42,7 +42,7 @@ def make_phantoms(
     folder: PathLike,
     *,
     patients: int = 400,
-    images_per_patient: tuple[int, int] = (1, 4),
+    images_per_patient: tuple[int, int] | int = (1, 4),
     prevalence: float = 0.5,
     effect: float = 1.0,
     image_size: ImageSize | int = (64, 64),
@@ -97,10 +97,10 @@ def make_phantoms(
     """
     cohort = Cohort(
         patients=patients,
-        images_per_patient=images_per_patient,
+        images_per_patient=images_per_patient,  # type: ignore[arg-type] # the record turns one number into two
         prevalence=prevalence,
         effect=effect,
-        image_size=image_size,  # type: ignore[arg-type] # the record turns one number into two
+        image_size=image_size,  # type: ignore[arg-type] # the same
         format=format,
         sites=sites,
         seed=seed,
