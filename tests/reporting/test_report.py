@@ -201,6 +201,7 @@ def test_names_of_the_json_do_not_change(full_report):
         "data",
         "settings",
         "operating_point",
+        "operating_points",
         "counts",
         "estimates",
         "checks",

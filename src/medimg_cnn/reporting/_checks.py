@@ -7,17 +7,18 @@ question.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from medimg_cnn.artifacts import OperatingPoint
 from medimg_cnn.reporting._document import Check, Severity
 from medimg_cnn.reporting._format import estimate_text, number_text, percent_text, plural
 
 if TYPE_CHECKING:
     from medimg_cnn.reporting._evidence import Evidence
 
-__all__ = ["CHECKS", "needs_attention", "run_checks"]
+__all__ = ["CHECKS", "needs_attention", "origin_status", "run_checks"]
 
 
 def run_checks(evidence: Evidence) -> tuple[Check, ...]:
@@ -34,22 +35,19 @@ def needs_attention(checks: tuple[Check, ...]) -> tuple[Check, ...]:
 def _threshold_origin(evidence: Evidence) -> Check:
     code, title = "R001", "Threshold chosen elsewhere"
     inputs = evidence.inputs
-    origin = inputs.operating_point.chosen_on
-    words = origin.strip().lower()
-    same = words in {"test", "same", "same data", "this data", "test data"} or (
-        inputs.part != "" and words == inputs.part
-    )
-    if same:
+    point = inputs.operating_point
+    status = origin_status(point, inputs.part)
+    if status == "chosen on these data":
         return Check(
             code,
             title,
             "fail",
             "major",
-            f"The threshold was chosen on the data it is judged on ({origin}), so every figure at the "
+            f"The threshold was chosen on the data it is judged on ({point.chosen_on}), so every figure at the "
             "operating point is too good.",
             "Choose it on validation data, and apply it to this data once.",
         )
-    if words == "unknown":
+    if status == "not known":
         return Check(
             code,
             title,
@@ -59,7 +57,27 @@ def _threshold_origin(evidence: Evidence) -> Check:
             "operating point is too good.",
             "Pass an OperatingPoint whose chosen_on says where it comes from.",
         )
-    return Check(code, title, "pass", "major", f"The threshold's origin: {origin}.")
+    loose = [p for p in inputs.other_points if origin_status(p, inputs.part) != "locked"]
+    if loose:
+        listed = ", ".join(f"{p.threshold:.4g} ({origin_status(p, inputs.part)})" for p in loose)
+        return Check(
+            code,
+            title,
+            "warn",
+            "minor",
+            f"The main threshold's origin: {point.chosen_on}. Of the further ones not all were chosen elsewhere: "
+            f"{listed}; their figures may be too good.",
+            "Choose each on validation data, and say so with an OperatingPoint.",
+        )
+    return Check(code, title, "pass", "major", f"The threshold's origin: {point.chosen_on}.")
+
+
+def origin_status(point: OperatingPoint, part: str) -> Literal["locked", "chosen on these data", "not known"]:
+    """Return whether a threshold was fixed before these data were seen, as far as its origin tells."""
+    words = point.chosen_on.strip().lower()
+    if words in {"test", "same", "same data", "this data", "test data"} or (part and words == part):
+        return "chosen on these data"
+    return "not known" if words == "unknown" else "locked"
 
 
 def _enough(code: str, title: str, evidence: Evidence, *, outcome: int, figure: str) -> Check:

@@ -30,7 +30,7 @@ def clinical_report(
     probability: ArrayLike | None = None,
     *,
     positive: object = None,
-    operating_point: OperatingPoint | float | None = None,
+    operating_point: OperatingPoint | float | Sequence[OperatingPoint | float] | None = None,
     patients: ArrayLike | None = None,
     subgroups: Mapping[str, ArrayLike] | None = None,
     prevalences: Sequence[float] = (),
@@ -58,7 +58,8 @@ def clinical_report(
         probability: (n,) probabilities of the positive class, 0 to 1; not with Predictions.
         positive: the label that has the condition, where labels are not 0/1.
         operating_point: the threshold with its origin; a bare number has an unknown origin, which a check
-            flags. By default that of ``run``, else 0.5, chosen on nothing.
+            flags. By default that of ``run``, else 0.5, chosen on nothing. Of several, the first is the main
+            one, on which the report rests; the others are compared with it in a table.
         patients: (n,) patient ids; intervals then allow for several images of a patient.
         subgroups: column name -> (n,) groups, or a pandas table; Predictions bring their own as well.
         prevalences: at which PPV and NPV are also given, each above 0 and below 1.

@@ -10,6 +10,7 @@ import numpy as np
 
 from medimg_cnn import evaluation
 from medimg_cnn._types import StrVector
+from medimg_cnn.artifacts import OperatingPoint
 from medimg_cnn.evaluation import (
     CalibrationSummary,
     DecisionCurve,
@@ -87,6 +88,26 @@ class Evidence:
             bootstrap=inputs.bootstrap,
             seed=inputs.seed,
         )
+
+    @cached_property
+    def points(self) -> tuple[tuple[OperatingPoint, OperatingCharacteristics], ...]:
+        """Every operating point with its figures, the main one first."""
+        inputs = self.inputs
+        if not inputs.other_points:
+            return ((inputs.operating_point, self.operating),)
+        cuts = sorted({point.threshold for point in inputs.other_points})
+        rows = evaluation.threshold_table(
+            inputs.y,
+            inputs.probability,
+            cuts,
+            patients=inputs.clusters,
+            level=inputs.level,
+            bootstrap=100,  # only the proportions are shown, which need none
+            seed=inputs.seed,
+        )
+        at = dict(zip(cuts, rows, strict=True))
+        others = tuple((point, at[point.threshold]) for point in inputs.other_points)
+        return ((inputs.operating_point, self.operating), *others)
 
     @cached_property
     def auroc(self) -> Estimate:

@@ -15,7 +15,7 @@ from medimg_cnn._vectors import Missing, as_labels, as_vector
 from medimg_cnn.artifacts import FitResult, OperatingPoint, Predictions
 from medimg_cnn.errors import ArgumentError
 
-__all__ = ["HasResult", "ImageSource", "Inputs", "read_inputs"]
+__all__ = ["HasResult", "ImageSource", "Inputs", "PointOrPoints", "as_operating_point", "read_inputs"]
 
 _DEFAULT_THRESHOLD = 0.5
 _DEFAULT_ORIGIN = "not chosen on data (default 0.5)"
@@ -42,6 +42,7 @@ class ImageReader(Protocol):
 
 
 ImageSource: TypeAlias = ImageReader | Images
+PointOrPoints: TypeAlias = OperatingPoint | float | Sequence[OperatingPoint | float] | None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,7 +52,8 @@ class Inputs:
     Attributes:
         y: (n,) int8, 1 = has the condition.
         probability: (n,) float64 in [0, 1].
-        operating_point: the threshold with its origin.
+        operating_point: the main threshold with its origin.
+        other_points: further thresholds, each with its origin.
         patients: (n,) texts, or None where not known.
         sample_ids: (n,) texts, or None.
         subgroups: column -> (n,) texts.
@@ -73,6 +75,7 @@ class Inputs:
     y: NDArray[np.int8]
     probability: FloatVector
     operating_point: OperatingPoint
+    other_points: tuple[OperatingPoint, ...] = ()
     patients: StrVector | None = None
     sample_ids: StrVector | None = None
     subgroups: Mapping[str, StrVector] = field(default_factory=dict)
@@ -138,7 +141,7 @@ def read_inputs(
     probability: ArrayLike | None,
     *,
     positive: object,
-    operating_point: OperatingPoint | float | None,
+    operating_point: PointOrPoints,
     patients: ArrayLike | None,
     subgroups: Mapping[str, ArrayLike] | None,
     prevalences: Sequence[float],
@@ -165,10 +168,12 @@ def read_inputs(
     if run is not None and not isinstance(run, HasResult):
         raise ArgumentError(explain("run", "must have a .result, as what Trainer.fit returns has", run))
     result = None if run is None else run.result
+    points = _operating_points(operating_point, result)
     named = condition if condition is not None else _condition(cases["classes"])
     return Inputs(
         **cases,
-        operating_point=_operating_point(operating_point, result),
+        operating_point=points[0],
+        other_points=points[1:],
         condition=" ".join(named.split()),
         prevalences=tuple(check_fraction("prevalences", value, open_ends=True) for value in prevalences),
         intended_prevalence=None
@@ -273,14 +278,22 @@ def _without_missing(cases: dict[str, Any], missing: Missing) -> tuple[dict[str,
     return cases, keep
 
 
-def _operating_point(given: OperatingPoint | float | None, result: FitResult | None) -> OperatingPoint:
+def _operating_points(given: PointOrPoints, result: FitResult | None) -> tuple[OperatingPoint, ...]:
+    if given is None:
+        if result is not None:
+            return (result.operating_point,)
+        return (OperatingPoint(threshold=_DEFAULT_THRESHOLD, rule="fixed", chosen_on=_DEFAULT_ORIGIN),)
+    several = list(given) if isinstance(given, (Sequence, np.ndarray)) else [given]
+    if not several:
+        raise ArgumentError("operating_point: must hold at least one point; got none. Leave it out for 0.5.")
+    return tuple(as_operating_point(point) for point in several)
+
+
+def as_operating_point(given: OperatingPoint | float) -> OperatingPoint:
+    """Return the point; a bare threshold becomes one of unknown origin."""
     if isinstance(given, OperatingPoint):
         return given
-    if given is not None:
-        return OperatingPoint(threshold=given, rule="fixed", chosen_on="unknown")
-    if result is not None:
-        return result.operating_point
-    return OperatingPoint(threshold=_DEFAULT_THRESHOLD, rule="fixed", chosen_on=_DEFAULT_ORIGIN)
+    return OperatingPoint(threshold=given, rule="fixed", chosen_on="unknown")
 
 
 def _images(images: ImageSource | None, keep: BoolVector, names: StrVector | None) -> ImageSource | None:

@@ -13,7 +13,8 @@ from medimg_cnn._version import __version__
 from medimg_cnn.artifacts import OperatingPoint
 from medimg_cnn.artifacts._files import atomic_write_text, to_json_text
 from medimg_cnn.errors import ArgumentError
-from medimg_cnn.evaluation import ConfusionCounts, Estimate
+from medimg_cnn.evaluation import ConfusionCounts, Estimate, OperatingCharacteristics
+from medimg_cnn.reporting._checks import origin_status
 from medimg_cnn.reporting._document import Check, Document
 from medimg_cnn.reporting._evidence import Evidence
 from medimg_cnn.reporting.charts import draw_figure
@@ -65,6 +66,11 @@ class ClinicalReport:
     def operating_point(self) -> OperatingPoint:
         """The threshold, with its rule and where it was chosen."""
         return self.evidence.inputs.operating_point
+
+    @property
+    def operating_points(self) -> tuple[tuple[OperatingPoint, OperatingCharacteristics], ...]:
+        """Every threshold that was given with its figures, the main one first."""
+        return self.evidence.points
 
     @property
     def counts(self) -> ConfusionCounts:
@@ -178,6 +184,18 @@ class ClinicalReport:
                 "intended_prevalence": inputs.intended_prevalence,
             },
             "operating_point": inputs.operating_point.to_dict(),
+            "operating_points": [
+                {
+                    **point.to_dict(),
+                    "status": origin_status(point, inputs.part),
+                    "counts": row.counts.to_dict(),
+                    **{
+                        name: getattr(row, name).to_dict()
+                        for name in ("sensitivity", "specificity", "ppv", "npv")
+                    },
+                }
+                for point, row in self.evidence.points
+            ],
             "counts": self.counts.to_dict(),
             "estimates": {name: estimate.to_dict() for name, estimate in self.estimates.items()},
             "checks": [

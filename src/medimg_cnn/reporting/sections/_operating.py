@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from medimg_cnn.reporting._charts import confusion_chart
+from medimg_cnn.reporting._checks import origin_status
 from medimg_cnn.reporting._document import Block, Column, Facts, Figure, Note, Paragraph, Table
 from medimg_cnn.reporting._evidence import Evidence
 from medimg_cnn.reporting._format import percent_text
@@ -53,6 +54,8 @@ class Operating:
             confusion_figure(evidence),
             _figures(evidence),
         ]
+        if evidence.inputs.other_points:
+            blocks.append(_points(evidence))
         if evidence.predictive_values:
             blocks.append(_predictive_values(evidence))
         blocks.extend([_thresholds(evidence), Note(_TRADE)])
@@ -107,6 +110,40 @@ def _figures(evidence: Evidence) -> Table:
         ),
         tuple((label, estimate, estimate.n, estimate.method) for label, estimate in estimates),
         tuple(f"{label}: {e.reason}." for label, e in estimates if e.defined and e.reason),
+    )
+
+
+def _points(evidence: Evidence) -> Table:
+    part = evidence.inputs.part
+    return Table(
+        "operating-points",
+        "All operating points; the first is the main one",
+        (
+            Column("Threshold"),
+            Column("Rule"),
+            Column("Chosen on"),
+            Column("Status"),
+            *(Column(name, numeric=True) for name in ("Sensitivity", "Specificity", "PPV", "NPV")),
+        ),
+        tuple(
+            (
+                f"{point.threshold:.4g}",
+                point.rule,
+                point.chosen_on,
+                origin_status(point, part),
+                row.sensitivity,
+                row.specificity,
+                row.ppv,
+                row.npv,
+            )
+            for point, row in evidence.points
+        ),
+        (
+            (
+                '"Locked": chosen before these data were seen. Figures at a point chosen on these data are too '
+                "good. No allowance is made for looking at several points."
+            ),
+        ),
     )
 
 
