@@ -68,7 +68,9 @@ def read_page() -> Callable[[str], Page]:
     return read
 
 
-def _predictions(n: int = 240, *, seed: int = 3, per_patient: int = 2, shift: float = 2.0) -> Predictions:
+def _predictions(
+    n: int = 240, *, seed: int = 3, per_patient: int = 2, shift: float = 2.0, part: str = "test"
+) -> Predictions:
     rng = np.random.default_rng(seed)
     y = (rng.random(n) < 0.4).astype(np.int8)
     logit = rng.normal(size=n) + shift * y - 1.0
@@ -80,6 +82,7 @@ def _predictions(n: int = 240, *, seed: int = 3, per_patient: int = 2, shift: fl
         patient_id=[f"p{i // per_patient}" for i in range(n)],
         subgroups={"site": rng.choice(["North", "South"], n), HOSTILE: rng.choice([HOSTILE, "=cmd()"], n)},
         classes=("no_finding", "pneumonia"),
+        part=part,
     )
 
 
@@ -128,6 +131,7 @@ def full_report(result: FitResult) -> ClinicalReport:
         prevalences=(0.01, 0.1),
         intended_prevalence=0.05,
         images=images,
+        calibration=_predictions(160, seed=11, part="validation"),
         bootstrap=200,
         facts={"Model": "a small network", HOSTILE: HOSTILE},
     )

@@ -4,7 +4,7 @@ A score calls an image positive if and only if it is at or above the threshold; 
 Every figure is an ``Estimate``; what is undefined is NaN, with the reason in words.
 """
 
-from medimg_cnn.evaluation._abstention import RiskCoverageCurve, risk_coverage_curve
+from medimg_cnn.evaluation._abstention import RiskCoverageCurve, decision_confidence, risk_coverage_curve
 from medimg_cnn.evaluation._accuracy import (
     accuracy,
     balanced_accuracy,
@@ -121,6 +121,7 @@ __all__ = [
     "compare_unpaired",
     "conformal_coverage",
     "conformal_quantile",
+    "decision_confidence",
     "decision_curve",
     "diagnostic_odds_ratio",
     "expected_calibration_error",

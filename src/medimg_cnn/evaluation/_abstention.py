@@ -15,7 +15,7 @@ from medimg_cnn.errors import ArgumentError
 from medimg_cnn.evaluation._inputs import Outcome, as_scored, check_level
 from medimg_cnn.evaluation._proportions import wilson_band
 
-__all__ = ["RiskCoverageCurve", "risk_coverage_curve"]
+__all__ = ["RiskCoverageCurve", "decision_confidence", "risk_coverage_curve"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -45,6 +45,31 @@ class RiskCoverageCurve:
     kept: IntVector
     area: float
     threshold: float
+
+
+def decision_confidence(p: ArrayLike, *, threshold: float = 0.5) -> FloatVector:
+    """Return how far each probability lies from the decision: |logit(p) - logit(threshold)|.
+
+    Args:
+        p: (n,) probabilities of the positive class, in [0, 1].
+        threshold: of the decision; inside (0, 1).
+
+    Returns:
+        (n,) float64, 0 or more, rounded to 12 decimals; infinite for probabilities of 0 and 1.
+
+    Raises:
+        ArgumentError: a value is not a probability, or the threshold is not inside (0, 1).
+
+    Example:
+        >>> decision_confidence([0.1, 0.5, 0.9]).round(3).tolist()
+        [2.197, 0.0, 2.197]
+    """
+    cut = check_fraction("threshold", threshold, open_ends=True)
+    values = as_vector("p", p)
+    if not ((values >= 0.0) & (values <= 1.0)).all():
+        raise ArgumentError("p: must be probabilities, from 0 to 1, none of them missing.")
+    # Rounded: 0.1 and 0.9 are as far from 0.5 as each other, and must not be told apart by a last digit.
+    return np.round(np.abs(special.logit(values) - float(special.logit(cut))), 12).astype(np.float64)
 
 
 def risk_coverage_curve(
@@ -83,8 +108,7 @@ def risk_coverage_curve(
     cut = check_fraction("threshold", threshold, open_ends=True)
     sure: FloatVector
     if confidence is None:
-        # Rounded: 0.1 and 0.9 are as far from 0.5 as each other, and must not be told apart by a last digit.
-        sure = np.round(np.abs(special.logit(data.score) - float(special.logit(cut))), 12).astype(np.float64)
+        sure = decision_confidence(data.score, threshold=cut)
     else:
         sure = as_vector("confidence", confidence)
         if data.dropped or sure.size != data.n or np.isnan(sure).any():

@@ -9,7 +9,14 @@ from numpy.typing import NDArray
 
 from medimg_cnn._types import BoolVector, FloatVector
 from medimg_cnn.artifacts import FitResult
-from medimg_cnn.evaluation import ConfusionCounts, DecisionCurve, Estimate, ReliabilityCurve, RocCurve
+from medimg_cnn.evaluation import (
+    ConfusionCounts,
+    DecisionCurve,
+    Estimate,
+    ReliabilityCurve,
+    RiskCoverageCurve,
+    RocCurve,
+)
 from medimg_cnn.reporting.charts import (
     Area,
     Axis,
@@ -26,6 +33,7 @@ from medimg_cnn.reporting.charts import (
 )
 
 __all__ = [
+    "abstention_chart",
     "confusion_chart",
     "decision_chart",
     "forest_chart",
@@ -213,6 +221,26 @@ def decision_chart(curve: DecisionCurve, threshold: float) -> Chart:
     return Plot(
         x=number_axis("Threshold probability", 0, 1),
         panels=(Panel(y=number_axis("Net benefit", low, top, most=5), layers=tuple(layers)),),
+    )
+
+
+def abstention_chart(curve: RiskCoverageCurve, *, band: bool) -> Chart:
+    """Return the error rate against the share of cases decided, with its band where wanted."""
+    x, y = np.asarray(curve.coverage), np.asarray(curve.risk)
+    # From 20 cases on: the rate of the first few jumps, and its interval fills the picture.
+    steady = np.asarray(curve.kept) >= min(20, int(curve.kept[-1]))
+    x, y = x[steady], y[steady]
+    lower, upper = np.asarray(curve.lower)[steady], np.asarray(curve.upper)[steady]
+    top = min(1.0, 1.1 * max(float((upper if band else y).max()), 0.02))
+    keep = _visible(x, y / top)
+    layers: list[Layer] = []
+    if band:
+        layers.append(Area(x=x[keep], lower=lower[keep], upper=np.minimum(upper[keep], top)))
+    layers.append(Rule(at=float(y[-1]), vertical=False, text="deciding every case"))
+    layers.append(Line(x=x[keep], y=y[keep], name="Model"))
+    return Plot(
+        x=number_axis("Share of cases decided, surest first", 0, 1),
+        panels=(Panel(y=number_axis("Error rate of the decisions", 0, top, most=5), layers=tuple(layers)),),
     )
 
 

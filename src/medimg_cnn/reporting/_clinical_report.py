@@ -44,6 +44,7 @@ def clinical_report(
     facts: Mapping[str, str] | None = None,
     run: HasResult | None = None,
     images: ImageSource | None = None,
+    calibration: Predictions | None = None,
     case_names: bool = False,
     sections: Sequence[Section] = DEFAULT_SECTIONS,
 ) -> ClinicalReport:
@@ -76,6 +77,8 @@ def clinical_report(
             training section. With its ``model`` and ``images`` wrong cases get class-activation maps.
         images: (n, height, width, 1 or 3) float32 in 0-1, row by row as ``y_true``, or an object with
             ``read(indices)`` such as a ``Split``; shows the wrong cases.
+        calibration: predictions of other cases, such as ``run.predict(data.validation)``; calibrates the
+            conformal prediction sets.
         case_names: show sample ids of wrong cases; by default only row numbers, because a file name can give
             away who a patient is.
         sections: what the document holds, in order; add your own with
@@ -110,6 +113,7 @@ def clinical_report(
         seed=seed,
         run=run,
         images=images,
+        calibration=calibration,
         case_names=case_names,
     )
     evidence = Evidence(inputs)

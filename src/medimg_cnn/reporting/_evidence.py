@@ -13,11 +13,14 @@ from medimg_cnn._types import StrVector
 from medimg_cnn.artifacts import OperatingPoint
 from medimg_cnn.evaluation import (
     CalibrationSummary,
+    ConformalCoverage,
+    ConformalSets,
     DecisionCurve,
     Estimate,
     OperatingCharacteristics,
     PrecisionRecallCurve,
     ReliabilityCurve,
+    RiskCoverageCurve,
     RocCurve,
     SubgroupDifference,
     SubgroupEstimate,
@@ -25,6 +28,14 @@ from medimg_cnn.evaluation import (
 from medimg_cnn.reporting._checks import run_checks
 from medimg_cnn.reporting._document import Check
 from medimg_cnn.reporting._inputs import Inputs
+from medimg_cnn.reporting._uncertainty import (
+    AbstentionRow,
+    FigureName,
+    Plan,
+    abstention_rows,
+    conformal_sets,
+    sample_size_plans,
+)
 
 __all__ = ["Evidence", "SubgroupTable"]
 
@@ -250,6 +261,37 @@ class Evidence:
             patients=inputs.clusters,
             level=inputs.level,
         )
+
+    @cached_property
+    def conformal(self) -> tuple[tuple[ConformalSets, ConformalCoverage], ...]:
+        """Prediction sets at three rates of error with their coverage; none without calibration data."""
+        return conformal_sets(self.inputs)
+
+    @cached_property
+    def risk_coverage(self) -> RiskCoverageCurve | None:
+        """Error rate against the share decided; None where the threshold is not inside (0, 1)."""
+        inputs = self.inputs
+        threshold = inputs.operating_point.threshold
+        if not 0 < threshold < 1:
+            return None
+        return evaluation.risk_coverage_curve(
+            inputs.y, inputs.probability, threshold=threshold, level=inputs.level
+        )
+
+    @cached_property
+    def abstention(self) -> tuple[AbstentionRow, ...]:
+        """The figures when the least certain tenths are left to a person."""
+        return () if self.risk_coverage is None else abstention_rows(self.inputs, self.risk_coverage)
+
+    @cached_property
+    def plans(self) -> tuple[Plan, ...]:
+        """Cases that narrower intervals would need."""
+        figures: dict[FigureName, Estimate] = {
+            "sensitivity": self.operating.sensitivity,
+            "specificity": self.operating.specificity,
+            "auroc": self.auroc,
+        }
+        return sample_size_plans(self.inputs, figures)
 
     @cached_property
     def decision(self) -> DecisionCurve:

@@ -69,6 +69,7 @@ class Inputs:
         result: of the training run, or None.
         model: of the training run, a ``keras.Model``, or None where the run holds none.
         images: where to read the images of wrong cases, or None.
+        calibration: predictions that calibrate conformal sets, or None.
         case_names: whether the report may show sample ids, which can give away who a patient is.
     """
 
@@ -91,6 +92,7 @@ class Inputs:
     result: FitResult | None = None
     model: Any = None
     images: ImageSource | None = None
+    calibration: Predictions | None = None
     case_names: bool = False
 
     @property
@@ -153,6 +155,7 @@ def read_inputs(
     seed: int,
     run: HasResult | None,
     images: ImageSource | None,
+    calibration: Predictions | None,
     case_names: bool,
 ) -> Inputs:
     """Check the arguments of ``clinical_report`` and bring them into one form.
@@ -186,6 +189,7 @@ def read_inputs(
         result=result,
         model=getattr(run, "model", None),
         images=_images(images, keep, cases["sample_ids"]),
+        calibration=_calibration(calibration, cases),
         case_names=bool(case_names),
     )
 
@@ -315,6 +319,28 @@ def _images(images: ImageSource | None, keep: BoolVector, names: StrVector | Non
         )
     selected: Images = array[keep].astype(np.float32, copy=False)
     return selected
+
+
+def _calibration(given: Predictions | None, cases: Mapping[str, Any]) -> Predictions | None:
+    if given is None:
+        return None
+    if not isinstance(given, Predictions):
+        raise ArgumentError(
+            explain("calibration", "must be a Predictions", given, "Pass run.predict(data.validation).")
+        )
+    if cases["classes"] != _UNNAMED and given.classes not in {_UNNAMED, cases["classes"]}:
+        raise ArgumentError(
+            f"calibration: must have the classes {cases['classes']} of the cases judged; got {given.classes}."
+        )
+    if cases["sample_ids"] is not None:
+        _, here, there = np.intersect1d(cases["sample_ids"], given.sample_id, return_indices=True)
+        same = int(np.count_nonzero(cases["probability"][here] == given.probability[there]))
+        if same:
+            raise ArgumentError(
+                f"calibration: must hold other cases than those judged; {same} are in both. "
+                "Pass run.predict(data.validation)."
+            )
+    return given
 
 
 def _same_names(theirs: ArrayLike, names: StrVector, keep: BoolVector) -> bool:

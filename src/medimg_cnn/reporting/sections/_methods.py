@@ -82,6 +82,16 @@ _SUBGROUPS = (
     "Limits of both groups combined; Bonferroni within a column",
     _NEWCOMBE,
 )
+_CONFORMAL = (
+    "Prediction sets",
+    "Split conformal by class; a class is in the set where 1 less its probability is at most the quantile",
+    "Vovk 2013, doi:10.1007/s10994-013-5355-6; Angelopoulos and Bates 2023, doi:10.1561/2200000101",
+)
+_ABSTENTION = (
+    "Abstention",
+    "Error rate of the surest cases; confidence is the distance from the threshold in logits",
+    "Geifman and El-Yaniv 2017, arXiv:1705.08500",
+)
 _PACKAGES = ("numpy", "scipy")
 
 
@@ -136,4 +146,6 @@ def _sources(evidence: Evidence) -> tuple[tuple[str, str, str], ...]:
         *_ALWAYS,
         *((_ELSEWHERE,) if evidence.predictive_values else ()),
         *((_SUBGROUPS,) if evidence.inputs.subgroups else ()),
+        *((_CONFORMAL,) if evidence.conformal else ()),
+        *((_ABSTENTION,) if evidence.risk_coverage is not None else ()),
     )
