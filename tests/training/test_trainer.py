@@ -59,7 +59,7 @@ def weights(run: Run) -> list[np.ndarray]:
 def test_it_learns_and_keeps_the_best_epoch(make_source: Make) -> None:
     train, validation = make_source(80), make_source(60, part="validation", seed=1)
     network = build_cnn(SHAPE, width=8)
-    trainer = Trainer(network, epochs=12, learning_rate=3e-3, average=0.8, tolerance=0.0, progress=False)
+    trainer = Trainer(network, epochs=12, learning_rate=3e-3, average=0.8, progress=False)
     run = trainer.fit(train, validation)
     history = run.history
     kept = history.loc[run.result.kept_epoch]
@@ -156,7 +156,7 @@ def test_class_weights_are_undone_in_the_probabilities(make_source: Make) -> Non
 def test_training_stops_when_patience_is_at_its_end(make_source: Make) -> None:
     train = make_source(40, signal=0.0)
     validation = make_source(400, part="validation", signal=0.0, seed=5)
-    run = Trainer(model(), epochs=40, patience=2, tolerance=0.0, progress=False).fit(train, validation)
+    run = Trainer(model(), epochs=40, patience=2, progress=False).fit(train, validation)
     assert len(run.history) == run.result.kept_epoch + 2 < 40
 
 

@@ -36,10 +36,7 @@ class TrainerConfig:
         average: decay of the moving average of the weights, 0 (no average) to below 1. The averaged
             weights are the ones that are judged and kept.
         label_smoothing: 0 to below 0.5.
-        patience: epochs in a row that are worse than the best one, beyond the tolerance, before training
-            stops, at least 1.
-        tolerance: an epoch is kept where its validation AUROC falls short of the best by no more than
-            this many standard errors of their difference, 0 or more; 0 keeps the best epoch itself.
+        patience: epochs without a better validation AUROC before training stops, at least 1.
         class_weight: None; "balanced" (each class the same weight in sum); or (weight of the
             negatives, weight of the positives), each above 0. The probabilities are corrected for it.
         operating_point: the rule that chooses the threshold on validation: "youden"; "sensitivity"
@@ -66,7 +63,6 @@ class TrainerConfig:
     average: float = 0.99
     label_smoothing: float = 0.0
     patience: int = 15
-    tolerance: float = 1.0
     class_weight: Literal["balanced"] | tuple[float, float] | None = None
     operating_point: Rule = "youden"
     operating_target: float | None = None
@@ -81,7 +77,6 @@ class TrainerConfig:
         check_number("average", self.average, low=0.0, high=1.0, high_open=True)
         check_number("label_smoothing", self.label_smoothing, low=0.0, high=0.5, high_open=True)
         check_integer("patience", self.patience, low=1)
-        check_number("tolerance", self.tolerance, low=0.0)
         self._check_class_weight()
         self._check_operating_point()
         check_seed("seed", self.seed)

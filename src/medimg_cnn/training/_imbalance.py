@@ -1,4 +1,4 @@
-"""Class weights, and the correction that keeps probabilities true to the real prevalence."""
+"""Class weights, and the correction that brings probabilities back to the prevalence of the training data."""
 
 from __future__ import annotations
 

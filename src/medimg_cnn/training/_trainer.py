@@ -38,12 +38,11 @@ _PREDICTION_BATCH = 128
 
 
 class Trainer:
-    """Trains a model with binary cross-entropy and keeps its best weights by validation AUROC.
+    """Trains a model with binary cross-entropy and keeps the epoch with the best validation AUROC.
 
-    AdamW with warm-up and cosine decay; a moving average of the weights is what is judged and kept; of
-    epochs that validation cannot tell apart the latest is kept; training stops early when validation no
-    longer improves; at the end the operating point is chosen on validation. The same seed on the same
-    machine gives the same weights, bit for bit.
+    AdamW with warm-up and cosine decay; a moving average of the weights is what is judged and kept;
+    training stops early when validation no longer improves; at the end the operating point is chosen on
+    validation. The same seed on the same machine gives the same weights, bit for bit.
 
     Args:
         model: what ``build_cnn`` returned, or any ``keras.Model`` whose last layers are a "logit" of
@@ -83,7 +82,6 @@ class Trainer:
         average: float = 0.99,
         label_smoothing: float = 0.0,
         patience: int = 15,
-        tolerance: float = 1.0,
         class_weight: Literal["balanced"] | tuple[float, float] | None = None,
         operating_point: Rule = "youden",
         operating_target: float | None = None,
@@ -101,7 +99,6 @@ class Trainer:
             average=average,
             label_smoothing=label_smoothing,
             patience=patience,
-            tolerance=tolerance,
             class_weight=class_weight,
             operating_point=operating_point,
             operating_target=operating_target,
@@ -259,13 +256,7 @@ class _Loop:
 
     def run(self, progress: TrainingProgress) -> tuple[_Kept, list[EpochRecord], int]:
         """Train until the epochs are done or patience is at its end."""
-        validation = self.validation
-        selection = Selection(
-            labels=None if validation is None else validation.labels,
-            patients=None if validation is None else validation.patient_ids,
-            patience=self.config.patience,
-            tolerance=self.config.tolerance,
-        )
+        selection = Selection(self.config.patience)
         records: list[EpochRecord] = []
         kept: _Kept | None = None
         for epoch in range(1, self.config.epochs + 1):
@@ -273,7 +264,7 @@ class _Loop:
             loss = self._epoch(epoch, progress)
             trained = time.perf_counter()
             logit, validation_loss, validation_auroc = self._validate()
-            keep = selection.update(logit, validation_auroc, validation_loss)
+            keep = selection.update(validation_auroc, validation_loss)
             if keep or kept is None:
                 kept = _Kept(self._state, logit)
             records.append(
@@ -288,9 +279,9 @@ class _Loop:
                 )
             )
             progress.epoch(records[-1], kept=keep)
-            if selection.stop:
+            if self.validation is not None and selection.stop:
                 progress.message(
-                    f"stopped: validation AUROC worse for {self.config.patience} epochs; "
+                    f"stopped: no better validation AUROC for {self.config.patience} epochs; "
                     f"kept epoch {selection.kept_epoch}"
                 )
                 break
