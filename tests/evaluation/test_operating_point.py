@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medimg_cnn import evaluation as ev
+from medimg_cnn.artifacts import Predictions
 from medimg_cnn.errors import ArgumentError
 
 Y = np.array([0, 0, 1, 0, 1, 1, 0, 1], dtype=bool)
@@ -45,6 +46,24 @@ def test_the_threshold_lies_midway_between_scores() -> None:
     point = ev.choose_operating_point(Y, P, rule="sensitivity", target=0.75, chosen_on="tuning set")
     assert point.threshold == pytest.approx(0.45)
     assert (point.rule, point.chosen_on) == ("sensitivity >= 0.75", "tuning set")
+
+
+@pytest.mark.parametrize("part", ["train", "validation", "test", "external"])
+def test_the_record_says_which_data_chose(part: str) -> None:
+    cases = Predictions(
+        y_true=Y.astype(np.int8), logit=np.zeros(8), probability=P, sample_id=list("abcdefgh"), part=part
+    )
+    assert ev.choose_operating_point(cases).chosen_on == part
+    named = f"the {part} set of Leeds"
+    assert ev.choose_operating_point(cases, chosen_on=named).chosen_on == named
+    for other in {"train", "validation", "test", "external", "tuning set"} - {part}:
+        with pytest.raises(ArgumentError, match="chosen_on: must name the part"):
+            ev.choose_operating_point(cases, chosen_on=other)
+    assert ev.choose_operating_point(Y, P).chosen_on == "unknown"
+    fixed = ev.choose_operating_point(cases, rule="fixed", threshold=0.3)
+    assert fixed.chosen_on == "unknown"  # these data did not choose it
+    locked = ev.choose_operating_point(cases, rule="fixed", threshold=0.3, chosen_on="validation")
+    assert locked.chosen_on == "validation"
 
 
 def test_ties_go_to_the_higher_sensitivity() -> None:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from medimg_cnn._types import FloatVector, IntVector
 from medimg_cnn._validation import check_choice, check_fraction, check_number
 from medimg_cnn._vectors import Missing
-from medimg_cnn.artifacts import OperatingPoint
+from medimg_cnn.artifacts import OperatingPoint, Predictions
 from medimg_cnn.errors import ArgumentError
 from medimg_cnn.evaluation._inputs import Outcome, Scored, as_scored
 from medimg_cnn.evaluation._roc import step_counts
@@ -29,7 +29,7 @@ def choose_operating_point(
     cost_ratio: float | None = None,
     prevalence: float | None = None,
     threshold: float | None = None,
-    chosen_on: str = "validation",
+    chosen_on: str | None = None,
     positive: object = None,
     missing: Missing = "raise",
 ) -> OperatingPoint:
@@ -50,19 +50,21 @@ def choose_operating_point(
         cost_ratio: for "cost": how many false positives are as bad as one false negative; above 0.
         prevalence: for "cost": where the model will be used; by default as in these data.
         threshold: for "fixed".
-        chosen_on: the data these are, kept in the record; a report flags "test".
+        chosen_on: the data these are, kept in the record; a report flags "test". By default the ``part`` of
+            the Predictions, and "unknown" for arrays and for "fixed", which chooses nothing. With
+            Predictions the text must name their part (but for "fixed").
         positive: the value of ``y`` that has the condition, where ``y`` is not 0/1.
         missing: "raise" or "drop" rows whose score is NaN.
 
     Raises:
         ArgumentError: an argument that the rule needs is missing, one that it does not use is given, or
-            (but for "fixed") the data hold one class only.
+            (but for "fixed") the data hold one class only or ``chosen_on`` contradicts the Predictions.
 
     Source: W. J. Youden 1950, doi:10.1002/1097-0142(1950)3:1<32::AID-CNCR2820030106>3.0.CO;2-3.
 
     Example:
         >>> choose_operating_point([0, 0, 1, 1], [0.125, 0.5, 0.375, 0.75], rule="sensitivity", target=0.9)
-        OperatingPoint(threshold=0.25, rule='sensitivity >= 0.9', chosen_on='validation')
+        OperatingPoint(threshold=0.25, rule='sensitivity >= 0.9', chosen_on='unknown')
     """
     check_choice("rule", rule, ("youden", "sensitivity", "specificity", "cost", "fixed"))
     needs = {"sensitivity": "target", "specificity": "target", "cost": "cost_ratio", "fixed": "threshold"}
@@ -75,8 +77,11 @@ def choose_operating_point(
             raise ArgumentError(f"{name}: is not used by rule={rule!r}; got {value!r}. Leave it out.")
     if threshold is not None:
         return OperatingPoint(
-            threshold=check_number("threshold", threshold), rule="fixed", chosen_on=chosen_on
+            threshold=check_number("threshold", threshold),
+            rule="fixed",
+            chosen_on="unknown" if chosen_on is None else chosen_on,
         )
+    origin = _origin(y, chosen_on)
     data = as_scored(y, p, positive=positive, missing=missing)
     if data.positives == 0 or data.negatives == 0:
         raise ArgumentError(
@@ -103,7 +108,21 @@ def choose_operating_point(
             first = True
     best = np.flatnonzero(gain == gain.max())
     cut = _cuts(scores)[best[0 if first else -1]]
-    return OperatingPoint(threshold=float(cut), rule=name, chosen_on=chosen_on)
+    return OperatingPoint(threshold=float(cut), rule=name, chosen_on=origin)
+
+
+def _origin(y: Outcome, chosen_on: str | None) -> str:
+    """Return what data these are; Predictions know it themselves and are not overruled."""
+    if not isinstance(y, Predictions):
+        return "unknown" if chosen_on is None else chosen_on
+    if chosen_on is None:
+        return y.part
+    if y.part not in chosen_on.lower():
+        raise ArgumentError(
+            f"chosen_on: must name the part of the Predictions, {y.part!r}; got {chosen_on!r}. Leave it out, "
+            "or give the Predictions the part that they are."
+        )
+    return chosen_on
 
 
 def _saving(
