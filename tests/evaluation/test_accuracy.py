@@ -96,6 +96,36 @@ def test_perfect_classification_keeps_a_lower_bound() -> None:
     assert 0.0 < negative.upper < 1.0
 
 
+@pytest.mark.parametrize("name", ["lr_positive", "lr_negative", "diagnostic_odds_ratio"])
+@pytest.mark.parametrize(
+    "cells", [(1, 10, 0, 90), (0, 10, 3, 90), (10, 0, 4, 40), (10, 20, 4, 0), (5, 0, 0, 9)]
+)
+def test_any_empty_cell_means_the_table_with_a_half_added(name: str, cells: tuple[int, ...]) -> None:
+    tp, fp, fn, tn = cells
+    item = getattr(ev, name)(ConfusionCounts(tp=tp, fp=fp, fn=fn, tn=tn))
+    assert item.defined
+    assert "0.5 added" in item.method
+    assert "a cell of the table is empty" in item.reason
+    assert math.isnan(item.standard_error)
+    assert item.lower <= item.value <= item.upper
+    a, b, c, d = (x + 0.5 for x in cells)
+    centre, variance = {
+        "lr_positive": (a * (b + d) / (b * (a + c)), 1 / a - 1 / (a + c) + 1 / b - 1 / (b + d)),
+        "lr_negative": (c * (b + d) / (d * (a + c)), 1 / c - 1 / (a + c) + 1 / d - 1 / (b + d)),
+        "diagnostic_odds_ratio": (a * d / (b * c), 1 / a + 1 / b + 1 / c + 1 / d),
+    }[name]
+    spread = math.exp(1.959963984540054 * math.sqrt(variance))
+    assert item.lower == pytest.approx(min(item.value, centre / spread))
+    assert item.upper == pytest.approx(max(item.value, centre * spread))
+
+
+def test_one_found_positive_proves_little_of_a_likelihood_ratio() -> None:
+    """With one diseased image, found, the plain formula took the sensitivity for known: 5.55 to 18.0."""
+    item = ev.lr_positive(ConfusionCounts(tp=1, fn=0, fp=10, tn=90))
+    assert item.value == 10.0
+    assert item.lower < 3.0
+
+
 def test_one_missed_positive_proves_little() -> None:
     """The delta method alone would exclude 0 here, as if one image could show that a test does harm."""
     counts = ConfusionCounts(tp=0, fp=500, fn=1, tn=499)

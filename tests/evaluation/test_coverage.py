@@ -154,6 +154,23 @@ def test_proportion_by_patient_covers_and_by_image_does_not(
     assert by_image / RUNS < LOW
 
 
+@pytest.mark.parametrize(("positives", "sens"), [(5, 0.7), (20, 0.95)])
+def test_likelihood_ratios_of_few_positives_cover(positives: int, sens: float) -> None:
+    negatives, spec = 100, 0.9
+    truth = {"lr_positive": sens / (1.0 - spec), "lr_negative": (1.0 - sens) / spec}
+    inside, total = dict.fromkeys(truth, 0.0), dict.fromkeys(truth, 0.0)
+    for tp in range(positives + 1):
+        for tn in range(70, negatives + 1):
+            weight = float(stats.binom.pmf(tp, positives, sens) * stats.binom.pmf(tn, negatives, spec))
+            counts = ev.ConfusionCounts(tp=tp, fn=positives - tp, fp=negatives - tn, tn=tn)
+            for name, value in truth.items():
+                item = getattr(ev, name)(counts)
+                total[name] += weight * item.has_interval
+                inside[name] += weight * (item.lower <= value <= item.upper)
+    for name in truth:
+        assert 0.92 <= inside[name] / total[name] <= 0.99, name
+
+
 def test_figures_by_bootstrap_of_patients_cover() -> None:
     rng = np.random.default_rng(7)
     runs, patients = 500, 80

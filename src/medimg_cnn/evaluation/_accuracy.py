@@ -206,8 +206,9 @@ def lr_positive(counts: ConfusionCounts, *, level: float = 0.95) -> Estimate:
     """Return sensitivity / (1 - specificity), with Simel's log interval.
 
     Source: D. L. Simel, G. P. Samsa, D. B. Matchar 1991, doi:10.1016/0895-4356(91)90128-V. Without false
-    positives the value is infinite, with tp = 0 it is 0; the open end of the interval then comes from the
-    table with 0.5 added to each cell, as ``method`` says.
+    positives the value is infinite, with tp = 0 it is 0. Where any cell of the table is empty, a class looks
+    free of chance and the plain interval would be too narrow; it then comes from the table with 0.5 added
+    to each cell, as ``method`` and ``reason`` say, and is stretched to the value where that lies outside.
 
     Example:
         >>> print(lr_positive(ConfusionCounts(tp=670, fp=202, fn=74, tn=640)))
@@ -358,9 +359,10 @@ def _log_ratio(name: str, counts: ConfusionCounts, level: float) -> Estimate:
         return undefined(why, method=base, n=counts.n, level=level)
     cells = (float(counts.tp), float(counts.fp), float(counts.fn), float(counts.tn))
     method, reason, centre = base, "", value
-    variance = _log_variance(name, *cells)
-    error = value * math.sqrt(variance)
-    if not (math.isfinite(variance) and variance > 0.0):
+    if min(cells) > 0.0:
+        variance = _log_variance(name, *cells)
+        error = value * math.sqrt(variance)
+    else:
         tp, fp, fn, tn = cells = (cells[0] + 0.5, cells[1] + 0.5, cells[2] + 0.5, cells[3] + 0.5)
         centre, variance, error = evaluate(name, *cells), _log_variance(name, tp, fp, fn, tn), math.nan
         method = f"{base}, 0.5 added to each cell"
@@ -379,12 +381,10 @@ def _log_ratio(name: str, counts: ConfusionCounts, level: float) -> Estimate:
 
 
 def _log_variance(name: str, tp: float, fp: float, fn: float, tn: float) -> float:
-    """Return the variance of the log of the ratio; infinite where a cell that it needs is empty."""
+    """Return the variance of the log of the ratio; every cell must be above 0."""
     if name == "diagnostic_odds_ratio":
-        return math.inf if min(tp, fp, fn, tn) == 0.0 else 1 / tp + 1 / fp + 1 / fn + 1 / tn
+        return 1 / tp + 1 / fp + 1 / fn + 1 / tn
     ill, well = (tp, fp) if name == "lr_positive" else (fn, tn)
-    if min(ill, well) == 0.0:
-        return math.inf
     return (1 / ill - 1 / (tp + fn)) + (1 / well - 1 / (fp + tn))
 
 
