@@ -1,6 +1,7 @@
 """Reports of diagnostic accuracy, for scores from any framework; imports neither Keras nor JAX."""
 
 from medimg_cnn.reporting._clinical_report import clinical_report
+from medimg_cnn.reporting._comparison import ComparisonReport, compare_report
 from medimg_cnn.reporting._document import (
     Bullets,
     Check,
@@ -39,6 +40,7 @@ __all__ = [
     "Checks",
     "ClinicalReport",
     "Column",
+    "ComparisonReport",
     "Document",
     "Evidence",
     "Facts",
@@ -53,6 +55,7 @@ __all__ = [
     "SectionContent",
     "Table",
     "clinical_report",
+    "compare_report",
     "plot_calibration",
     "plot_confusion_matrix",
     "plot_decision_curve",

@@ -36,6 +36,7 @@ __all__ = [
     "abstention_chart",
     "confusion_chart",
     "decision_chart",
+    "difference_chart",
     "forest_chart",
     "histogram_counts",
     "history_chart",
@@ -257,6 +258,29 @@ def forest_chart(panels: Sequence[tuple[str, Estimate, Sequence[tuple[str, Estim
     return Plot(
         x=number_axis("Estimate and interval; dotted: all cases", low, 1.0),
         panels=tuple(_forest_panel(*panel) for panel in panels),
+    )
+
+
+def difference_chart(rows: Sequence[tuple[str, Estimate]], margin: float | None) -> Chart:
+    """Return a line for each difference with its interval, 0, and minus the margin where there is one."""
+    ends = [end for _, gap in rows for end in (gap.value, gap.lower, gap.upper) if np.isfinite(end)]
+    reach = 1.15 * max([abs(end) for end in ends] + [0.02, margin or 0.0])
+    points = Points(
+        x=_v([gap.value for _, gap in rows]),
+        y=_v(range(len(rows))),
+        lower=_v([gap.lower for _, gap in rows]),
+        upper=_v([gap.upper for _, gap in rows]),
+        horizontal=True,
+        shape="square",
+    )
+    layers: list[Layer] = [Rule(at=0.0)]
+    if margin is not None:
+        layers.append(Rule(at=-margin, text="margin", role="second"))
+    ticks = tuple((float(i), _short(name, 20)) for i, (name, _) in enumerate(rows))
+    axis = Axis(label="", low=-0.7, high=len(rows) - 0.3, ticks=ticks, flipped=True)
+    return Plot(
+        x=number_axis("Difference and interval", -reach, reach),
+        panels=(Panel(y=axis, layers=(*layers, points), share=max(0.34, 0.13 * len(rows))),),
     )
 
 

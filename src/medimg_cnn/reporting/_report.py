@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from medimg_cnn._types import PathLike
 from medimg_cnn._version import __version__
 from medimg_cnn.artifacts import OperatingPoint
-from medimg_cnn.artifacts._files import atomic_write_text, to_json_text
 from medimg_cnn.errors import ArgumentError
 from medimg_cnn.evaluation import ConfusionCounts, Estimate, OperatingCharacteristics
 from medimg_cnn.reporting._checks import origin_status
 from medimg_cnn.reporting._document import Check, Document
 from medimg_cnn.reporting._evidence import Evidence
+from medimg_cnn.reporting._model_card import model_card
+from medimg_cnn.reporting._written import Written
 from medimg_cnn.reporting.charts import draw_figure
 from medimg_cnn.reporting.checklists import Checklist, GuidelineName, make_checklist
 from medimg_cnn.reporting.render import (
     block_to_dict,
     csv_text,
-    render_html,
     render_html_summary,
-    render_latex,
     render_markdown,
-    render_text,
 )
 from medimg_cnn.reporting.sections._calibration import reliability_figure
 from medimg_cnn.reporting.sections._decision import decision_figure
@@ -46,7 +42,7 @@ VERSION = 1
 
 
 @dataclass(frozen=True, eq=False)
-class ClinicalReport:
+class ClinicalReport(Written):
     """A diagnostic-accuracy report: every figure an ``Estimate``, and a document made of them.
 
     Made by ``clinical_report``. ``str(report)`` is its text, a notebook shows its main figures, and
@@ -219,26 +215,6 @@ class ClinicalReport:
             ],
         }
 
-    def to_json(self) -> str:
-        """Return ``to_dict()`` as strict JSON: undefined figures are null, infinities "inf" and "-inf"."""
-        return to_json_text(self.to_dict())
-
-    def to_html(self) -> str:
-        """Return the report as one self-contained HTML page without script or remote asset."""
-        return render_html(self.document)
-
-    def to_markdown(self) -> str:
-        """Return the report as Markdown."""
-        return render_markdown(self.document)
-
-    def to_text(self) -> str:
-        """Return the report as plain text."""
-        return render_text(self.document)
-
-    def to_latex(self) -> str:
-        """Return the report's tables as LaTeX (booktabs)."""
-        return render_latex(self.document)
-
     def to_csv(self) -> str:
         """Return ``to_frame()`` as CSV text in which no cell can run as a formula."""
         header = ["figure", "value", "lower", "upper", "level", "method", "n", "reason"]
@@ -252,36 +228,6 @@ class ClinicalReport:
         rows = self._rows()
         index = pd.Index([name for name, _ in rows], name="figure")
         return pd.DataFrame([row for _, row in rows], columns=columns, index=index)
-
-    def save(self, path: PathLike) -> Path:
-        """Write the report, atomically, in the format that the suffix names.
-
-        Args:
-            path: ends with .html, .json, .md, .txt, .tex or .csv; missing folders are made.
-
-        Returns:
-            The path written.
-
-        Raises:
-            ArgumentError: another suffix.
-        """
-        target = Path(path)
-        writers = {
-            ".html": self.to_html,
-            ".htm": self.to_html,
-            ".json": self.to_json,
-            ".md": self.to_markdown,
-            ".txt": self.to_text,
-            ".tex": self.to_latex,
-            ".csv": self.to_csv,
-        }
-        write = writers.get(target.suffix.lower())
-        if write is None:
-            raise ArgumentError(
-                f"path: must end with one of {', '.join(writers)}; got {target.name!r}. "
-                "The suffix chooses the format."
-            )
-        return atomic_write_text(target, write())
 
     def checklist(self, name: GuidelineName) -> Checklist:
         """Return the draft of a reporting checklist: what the run knows filled in, the rest as questions.
@@ -299,6 +245,49 @@ class ClinicalReport:
             ['14', '23', '24']
         """
         return make_checklist(self.evidence, name)
+
+    def model_card(
+        self,
+        *,
+        name: str = "",
+        developers: str = "",
+        licence: str = "",
+        intended_use: str = "",
+        out_of_scope: str = "",
+        reference_standard: str = "",
+        ethics: str = "",
+    ) -> str:
+        """Return a model card in Markdown from the report's facts; what is not given is asked as a question.
+
+        Args:
+            name: of the model, with its version.
+            developers: who made it, and whom to ask.
+            licence: under which it may be used.
+            intended_use: for whom, on which patients, for which decision.
+            out_of_scope: what it must not be used for.
+            reference_standard: how it was known who has the condition.
+            ethics: risks and harms that were considered.
+
+        Returns:
+            Markdown with the parts of M. Mitchell et al. 2019, doi:10.1145/3287560.3287596.
+
+        Example:
+            >>> from medimg_cnn import clinical_report
+            >>> card = clinical_report([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]).model_card(name="Demo 0.1")
+            >>> card.splitlines()[0]
+            '# Model card: Demo 0.1'
+            >>> "For whom, on which patients" in card  # asked, because it was not given
+            True
+        """
+        answers = {
+            "developers": developers,
+            "licence": licence,
+            "intended_use": intended_use,
+            "out_of_scope": out_of_scope,
+            "reference_standard": reference_standard,
+            "ethics": ethics,
+        }
+        return render_markdown(model_card(self.evidence, name, answers))
 
     def plot_roc(self) -> Figure:
         """Return the ROC curve with the operating point as a matplotlib Figure.
@@ -330,9 +319,6 @@ class ClinicalReport:
         self._need_both("decision curve")
         return draw_figure(decision_figure(self.evidence).chart)
 
-    def __str__(self) -> str:
-        return self.to_text()
-
     def __repr__(self) -> str:
         return f"<ClinicalReport: {self._subtitle()}, AUROC {self.auroc}>"
 
@@ -340,6 +326,9 @@ class ClinicalReport:
         return render_html_summary(
             self.title, self._subtitle(), key_figures(self.evidence), sentences(self.evidence)[1]
         )
+
+    def _writers(self) -> Mapping[str, Callable[[], str]]:
+        return {**super()._writers(), ".csv": self.to_csv}
 
     def _subtitle(self) -> str:
         return self.document.subtitle

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
-from medimg_cnn._types import PathLike
 from medimg_cnn._validation import check_choice
 from medimg_cnn._version import __version__
-from medimg_cnn.artifacts._files import atomic_write_text, to_json_text
-from medimg_cnn.errors import ArgumentError
 from medimg_cnn.reporting._document import Block, Column, Document, Paragraph, SectionContent, Table
 from medimg_cnn.reporting._evidence import Evidence
+from medimg_cnn.reporting._written import Written
 from medimg_cnn.reporting.checklists._claim import CLAIM_2024
 from medimg_cnn.reporting.checklists._facts import FACTS
 from medimg_cnn.reporting.checklists._items import Entry, Guideline, Item
 from medimg_cnn.reporting.checklists._stard import STARD_2015, STARD_AI
 from medimg_cnn.reporting.checklists._tripod import TRIPOD_AI
-from medimg_cnn.reporting.render import render_html, render_latex, render_markdown, render_text
 
 __all__ = ["GUIDELINES", "Checklist", "GuidelineName", "make_checklist"]
 
@@ -33,7 +29,7 @@ _STATUS = {"filled": "Filled in", "in part": "Filled in part", "to answer": "To 
 
 
 @dataclass(frozen=True, eq=False)
-class Checklist:
+class Checklist(Written):
     """A draft of a reporting checklist for one study.
 
     Attributes:
@@ -70,48 +66,6 @@ class Checklist:
                 for entry in self.entries
             ],
         }
-
-    def to_json(self) -> str:
-        """Return ``to_dict()`` as JSON."""
-        return to_json_text(self.to_dict())
-
-    def to_html(self) -> str:
-        """Return one self-contained HTML page."""
-        return render_html(self.document)
-
-    def to_markdown(self) -> str:
-        """Return Markdown, to be completed by the author."""
-        return render_markdown(self.document)
-
-    def to_text(self) -> str:
-        """Return plain text."""
-        return render_text(self.document)
-
-    def to_latex(self) -> str:
-        """Return the tables as LaTeX (booktabs)."""
-        return render_latex(self.document)
-
-    def save(self, path: PathLike) -> Path:
-        """Write the draft, atomically; the suffix .html, .md, .txt, .tex or .json chooses the format.
-
-        Raises:
-            ArgumentError: another suffix.
-        """
-        target = Path(path)
-        writers = {
-            ".html": self.to_html,
-            ".md": self.to_markdown,
-            ".txt": self.to_text,
-            ".tex": self.to_latex,
-            ".json": self.to_json,
-        }
-        write = writers.get(target.suffix.lower())
-        if write is None:
-            raise ArgumentError(f"path: must end with one of {', '.join(writers)}; got {target.name!r}.")
-        return atomic_write_text(target, write())
-
-    def __str__(self) -> str:
-        return self.to_text()
 
 
 def make_checklist(evidence: Evidence, name: GuidelineName) -> Checklist:
