@@ -56,6 +56,13 @@ def pairs(split: Split, index: int) -> list[tuple[int, float]]:
     return list(zip(identities(x), y[:, 0].tolist(), strict=True))
 
 
+def test_every_split_knows_its_preprocessing(data: Dataset) -> None:
+    derived = data.train.ordered().with_batch_size(3).select(np.arange(4))
+    for split in (*data.parts, derived, pickle.loads(pickle.dumps(data.test))):
+        assert split.preprocessing == data.preprocessing
+        assert split.preprocessing.image_shape == split.image_shape
+
+
 def test_order_is_a_permutation_that_follows_from_seed_and_epoch(data: Dataset) -> None:
     orders = [data.train.order(epoch) for epoch in range(5)]
     assert all(sorted(order.tolist()) == list(range(70)) for order in orders)

@@ -15,6 +15,7 @@ from medimg_cnn._keras import keras
 from medimg_cnn._types import Images, IntVector, StrVector
 from medimg_cnn._validation import check_integer, check_seed, explain
 from medimg_cnn.artifacts import DatasetFingerprint
+from medimg_cnn.data._preprocessing import Preprocessing
 from medimg_cnn.data._store import PixelStore
 from medimg_cnn.errors import ArgumentError
 
@@ -82,6 +83,7 @@ class Split(keras.utils.PyDataset):  # type: ignore[misc] # Keras ships no types
         seed: of the order.
         shuffle: whether the order changes each epoch.
         fingerprint: of the whole dataset.
+        preprocessing: how an image became a model's input; what a prediction on a new image must repeat.
 
     Example:
         >>> import numpy as np
@@ -99,6 +101,7 @@ class Split(keras.utils.PyDataset):  # type: ignore[misc] # Keras ships no types
         store: PixelStore,
         *,
         fingerprint: DatasetFingerprint,
+        preprocessing: Preprocessing,
         batch_size: int = 32,
         seed: int = 0,
         shuffle: bool = False,
@@ -107,6 +110,7 @@ class Split(keras.utils.PyDataset):  # type: ignore[misc] # Keras ships no types
         super().__init__()
         self._table = table
         self._store = store
+        self._preprocessing = preprocessing
         self.fingerprint = fingerprint
         self.batch_size = check_integer("batch_size", batch_size, low=1)
         self.seed = check_seed("seed", seed)
@@ -161,6 +165,11 @@ class Split(keras.utils.PyDataset):  # type: ignore[misc] # Keras ships no types
     def image_shape(self) -> tuple[int, int, int]:
         """(height, width, channels)."""
         return self._store.image_shape
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How an image became a model's input; that of the dataset."""
+        return self._preprocessing
 
     @property
     def n(self) -> int:
@@ -307,6 +316,7 @@ class Split(keras.utils.PyDataset):  # type: ignore[misc] # Keras ships no types
             "table": self._table,
             "store": self._store,
             "fingerprint": self.fingerprint,
+            "preprocessing": self._preprocessing,
             "batch_size": self.batch_size,
             "seed": self.seed,
             "shuffle": self.shuffle,

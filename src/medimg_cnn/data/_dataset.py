@@ -201,6 +201,7 @@ def divide(pool: Pool, parts: StrVector, *, notes: tuple[str, ...] = (), name: s
             pool.table.select(rows, part=part),
             pool.store,
             fingerprint=fingerprint,
+            preprocessing=pool.preprocessing,
             batch_size=pool.batch_size,
             seed=pool.seed,
             shuffle=part == "train",
