@@ -275,7 +275,7 @@ def difference_chart(rows: Sequence[tuple[str, Estimate]], margin: float | None)
     )
     layers: list[Layer] = [Rule(at=0.0)]
     if margin is not None:
-        layers.append(Rule(at=-margin, text="margin", role="second"))
+        layers.append(Rule(at=-margin, role="second"))
     ticks = tuple((float(i), _short(name, 20)) for i, (name, _) in enumerate(rows))
     axis = Axis(label="", low=-0.7, high=len(rows) - 0.3, ticks=ticks, flipped=True)
     return Plot(

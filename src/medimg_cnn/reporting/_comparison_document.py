@@ -96,17 +96,17 @@ def _summary(found: Comparison, facts: ComparisonFacts) -> list[Block]:
     area = found.auroc
     texts = [
         f"The AUROC of {a} is {estimate_text(area.a)}, that of {b} {estimate_text(area.b)}. "
-        + _verdict("rank the cases", a, b, area.difference, area.p_value)
+        + _verdict(a, b, area.difference, area.p_value)
     ]
     for figure, cases in ((found.sensitivity, "with"), (found.specificity, "without")):
         if figure is not None and figure.difference.defined:
             gap = figure.difference
+            link = "as" if gap.value == 0.0 else "than"
             verb = "finds" if cases == "with" else "rightly clears"
             interval = f" ({_hundred(gap.lower)} to {_hundred(gap.upper)})" if gap.has_interval else ""
             texts.append(
-                f"Of 100 images {cases} the condition, {a} {verb} {_hundred(gap.value)}{interval} more than {b} "
-                "at their operating points"
-                + (", a negative number meaning fewer." if _negative(gap) else ".")
+                f"Of 100 images {cases} the condition, {a} {verb} {_hundred(gap.value)}{interval} {link} {b} at "
+                "their operating points."
             )
     blocks: list[Block] = [
         Paragraph(f"Both models were judged on the same {facts.cases}; differences are {a} less {b}."),
@@ -118,15 +118,13 @@ def _summary(found: Comparison, facts: ComparisonFacts) -> list[Block]:
     return blocks
 
 
-def _negative(gap: Estimate) -> bool:
-    return gap.value < 0 or (gap.has_interval and gap.lower < 0)
-
-
 def _hundred(value: float) -> str:
-    return number_text(100 * value, 1)
+    if value == 0.0:
+        return "as many"
+    return f"{number_text(abs(100 * value), 1)} {'more' if value > 0 else 'fewer'}"
 
 
-def _verdict(what: str, a: str, b: str, gap: Estimate, p_value: float) -> str:
+def _verdict(a: str, b: str, gap: Estimate, p_value: float) -> str:
     if not gap.defined:
         return f"Their difference is not defined: {gap.reason}."
     text = f"The difference is {estimate_text(gap)}, {_p(p_value)}"
@@ -134,9 +132,7 @@ def _verdict(what: str, a: str, b: str, gap: Estimate, p_value: float) -> str:
         return f"{text}: {gap.reason}."
     if gap.lower > 0 or gap.upper < 0:
         return f"{text}: beyond chance, {a if gap.value > 0 else b} does better here."
-    return (
-        f"{text}: these cases do not show that they {what} differently well. That does not prove them alike."
-    )
+    return f"{text}: these cases do not show that either does better. That does not prove them alike."
 
 
 def _p(value: float) -> str:
@@ -196,7 +192,7 @@ def _differences(found: Comparison, facts: ComparisonFacts) -> list[Block]:
         )
     if not shown:
         return [*blocks, table]
-    margin = "" if facts.margin is None else f"; dashed: the margin, {number_text(-facts.margin)}"
+    margin = "" if facts.margin is None else f"; the line left of 0 is the margin of {facts.margin:g}"
     figure = Figure(
         "differences",
         f"{a} less {b}",

@@ -37,8 +37,8 @@ class Conformal:
             Paragraph(
                 "Instead of one decision the model may give a set: one class, both where it cannot tell, or none "
                 "where the case is like neither. Among cases with the condition, and among those without, the "
-                "truth is in the set at the promised rate or more often, if these cases are like the ones that "
-                "calibrated the sets."
+                "truth is in the set at the promised rate or more often, on average over such calibrations, if "
+                "these cases are like the ones that calibrated the sets."
             ),
             _coverage(evidence),
             _limits(evidence),
