@@ -41,6 +41,7 @@ class Errors:
                 f"The model misses {plural(counts.fn, 'case')} and calls {plural(counts.fp, 'case')} positive "
                 "wrongly. These are the ones it was surest of; look at them before trusting the averages."
             ),
+            *_about_maps(maps),
             *_kind(inputs, maps, missed, "false-negatives", "Missed with the lowest probability"),
             *_kind(
                 inputs,
@@ -49,7 +50,6 @@ class Errors:
                 "false-positives",
                 "Called positive wrongly with the highest probability",
             ),
-            *_about_maps(maps),
         ]
         if inputs.sample_ids is None or not inputs.case_names:
             blocks.append(
