@@ -171,6 +171,20 @@ def test_likelihood_ratios_of_few_positives_cover(positives: int, sens: float) -
         assert 0.92 <= inside[name] / total[name] <= 0.99, name
 
 
+@pytest.mark.parametrize(("patients", "images", "alike"), [(40, 5, 0.5), (25, 8, 0.5), (40, 5, 0.1)])
+def test_proportion_near_one_by_patient_covers(patients: int, images: int, alike: float) -> None:
+    rng = np.random.default_rng(16)
+    codes = np.repeat(np.arange(patients), images)
+    first, second = 0.97 * (1.0 - alike) / alike, 0.03 * (1.0 - alike) / alike
+    inside = 0
+    for _ in range(RUNS // 2):
+        item = ev.clustered_proportion(
+            rng.random(codes.size) < rng.beta(first, second, patients)[codes], codes
+        )
+        inside += item.lower <= 0.97 <= item.upper
+    assert 0.93 <= inside / (RUNS // 2) <= 0.985
+
+
 def test_figures_by_bootstrap_of_patients_cover() -> None:
     rng = np.random.default_rng(7)
     runs, patients = 500, 80

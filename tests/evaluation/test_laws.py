@@ -255,6 +255,22 @@ def test_one_image_per_patient_is_the_analysis_by_image(sample: Sample) -> None:
     same(plain["brier"], clustered["brier"], "brier")
 
 
+@given(patients=st.integers(2, 60), images=st.integers(1, 12), mirrored=st.booleans())
+@example(patients=40, images=5, mirrored=False)
+@example(patients=25, images=8, mirrored=True)
+def test_one_more_error_never_raises_a_limit(patients: int, images: int, mirrored: bool) -> None:
+    """Each error in another patient: the arrangement that looks most certain."""
+    codes = np.arange(patients * images) % patients
+    before = (1.0, 1.0)
+    for errors in range(patients + 1):
+        hit = np.arange(codes.size) >= errors
+        item = ev.clustered_proportion(~hit if mirrored else hit, codes)
+        now = (1.0 - item.upper, 1.0 - item.lower) if mirrored else (item.lower, item.upper)
+        assert now[0] <= before[0] + 1e-12, errors
+        assert now[1] <= before[1] + 1e-12, errors
+        before = now
+
+
 @settings(max_examples=10)
 @given(seed=st.integers(0, 1000), copies=st.integers(2, 6))
 def test_copies_of_the_images_of_a_patient_add_no_certainty(seed: int, copies: int) -> None:

@@ -86,7 +86,10 @@ def clustered_proportion(
         level: confidence level.
         method: "wilson": Wilson's interval with the effective number of images p (1 - p) / variance (at
             most the true number) and Student's t with I - 1 degrees of freedom; with no variation between
-            images (p of 0 or 1) the number of patients is the effective number. "wald": p +- 1.96 SE.
+            images (p of 0 or 1) the number of patients is the effective number. The lower limit is never
+            above that of patients without any error, nor the upper below that of patients without any
+            success: a few errors tell nothing of how alike the images of a patient are, and a first error
+            must not raise the limit. "wald": p +- 1.96 SE.
         why_undefined: the reason given when ``success`` is empty.
 
     Returns:
@@ -151,8 +154,7 @@ def clustered_share(
     elif patients == trials:
         limits = wilson_limits(successes.sum(), trials, level)
     else:
-        effective = min(trials, share * (1.0 - share) / variance) if variance > 0.0 else patients
-        limits = wilson_limits(share * effective, effective, level, quantile=t_quantile(level, patients - 1))
+        limits = _score_limits(share, variance, level, trials=trials, patients=patients)
     return bounded(
         share,
         limits,
@@ -164,6 +166,21 @@ def clustered_share(
         reason=reason,
         standard_error=error,
     )
+
+
+def _score_limits(
+    share: float, variance: float, level: float, *, trials: int, patients: int
+) -> tuple[float, float]:
+    """Return Wilson limits with an effective number of images, held to what so many patients can show."""
+    quantile = t_quantile(level, patients - 1)
+    if 0.0 < share < 1.0:
+        effective = min(trials, share * (1.0 - share) / variance) if variance > 0.0 else trials
+    else:
+        effective = patients
+    lower, upper = wilson_limits(share * effective, effective, level, quantile=quantile)
+    # A lone error looks independent of its patient's other images, and the effective number leaps.
+    without_success = wilson_limits(0.0, patients, level, quantile=quantile)[1]
+    return min(lower, 1.0 - without_success), max(upper, without_success)
 
 
 def _label(method: ClusteredMethod) -> str:
