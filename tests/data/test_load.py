@@ -108,6 +108,33 @@ def test_a_patient_in_two_given_parts_stops_the_load(make_arrays: MakeArrays, tm
     assert any("flatters" in note for note in data.notes)
 
 
+def test_identical_images_in_two_given_parts_warn_with_counts(
+    make_arrays: MakeArrays, tmp_path: Path
+) -> None:
+    images, labels = make_arrays(40)
+    images[30:33] = images[:3]
+    labels[30] = 1 - labels[0]
+    content = {
+        f"{part}_{what}": values[rows]
+        for part, rows in {"train": slice(0, 20), "val": slice(20, 30), "test": slice(30, 40)}.items()
+        for what, values in (("images", images), ("labels", labels), ("patient", np.arange(40)))
+    }
+    np.savez(tmp_path / "a.npz", **content)
+    with pytest.warns(MedimgCnnWarning) as caught:
+        data = load_dataset(tmp_path / "a.npz", positive=1, patients="patient")
+    said = [str(item.message) for item in caught]
+    assert len(said) == 2
+    assert "contradictory labels: 2 images of 1 content" in said[0]
+    assert (
+        "share identical images: 3 contents with 6 images in more than one part (test and train)" in said[1]
+    )
+    assert all(item.filename == __file__ for item in caught)
+    assert set(said) <= set(data.notes)
+    with pytest.warns(MedimgCnnWarning, match="contradictory"):
+        data = load_dataset(tmp_path / "a.npz", positive=1, patients="patient", split=None)
+    assert not any("share identical" in note for note in data.notes)
+
+
 def test_reference_split_of_nih(shared: Path) -> None:
     data = load_dataset(
         shared / "data/nih_cxr_pneumonia/reference_split.csv",
@@ -140,12 +167,16 @@ def test_nih_folder_with_the_patients_of_its_table(shared: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "positive", "counts"),
-    [("breastmnist", 0, (546, 78, 156)), ("pneumoniamnist", 1, (4708, 524, 624))],
+    ("name", "positive", "counts", "copies"),
+    [("breastmnist", 0, (546, 78, 156), 1), ("pneumoniamnist", 1, (4708, 524, 624), 8)],
 )
-def test_medmnist(shared: Path, name: str, positive: int, counts: tuple[int, ...]) -> None:
-    with pytest.warns(MedimgCnnWarning, match="Patients are not known"):
+def test_medmnist(shared: Path, name: str, positive: int, counts: tuple[int, ...], copies: int) -> None:
+    with pytest.warns(MedimgCnnWarning) as caught:
         data = load_dataset(shared / f"data/{name}.npz", positive=positive)
+    said = [str(item.message) for item in caught]
+    assert "Patients are not known" in said[0]
+    assert f"identical images: {copies} content" in said[-1]
+    assert any("contradictory labels: 2 images" in text for text in said) == (name == "breastmnist")
     assert tuple(part.n for part in data.parts) == counts
     assert data.image_shape == (28, 28, 1)
     with np.load(shared / f"data/{name}.npz") as stored:
@@ -157,6 +188,12 @@ def test_medmnist(shared: Path, name: str, positive: int, counts: tuple[int, ...
 def test_the_positive_class_of_numbers_is_asked_for(shared: Path) -> None:
     with pytest.raises(LabelError, match=r"'0' \(\d+ images\), '1' \(\d+ images\)"):
         load_dataset(shared / "data/breastmnist.npz")
+
+
+def test_positive_may_be_a_number_for_booleans(make_arrays: MakeArrays) -> None:
+    images, labels = make_arrays()
+    data = load_dataset((images, labels.astype(bool)), positive=1, patients=np.arange(60))
+    assert data.classes == ("False", "True")
 
 
 def test_unknown_patients_warn_once_and_are_noted(make_arrays: MakeArrays) -> None:

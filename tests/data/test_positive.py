@@ -27,7 +27,23 @@ def test_unmistakable_labels(labels: tuple[str, str], expected: tuple[str, str])
     assert choose_classes(dict.fromkeys(reversed(labels), 3)) == expected
 
 
-@pytest.mark.parametrize("labels", [("0", "1"), ("a", "b"), ("cat", "dog"), ("benign", "normal"), ("1", "2")])
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ("0", "1"),
+        ("a", "b"),
+        ("cat", "dog"),
+        ("benign", "normal"),
+        ("1", "2"),
+        ("hodgkin", "non_hodgkin"),
+        ("contrast", "without_contrast"),
+        ("with_contrast", "without_contrast"),
+        ("response", "no_response"),
+        ("complete", "no_response"),
+        ("small-cell", "non-small-cell"),
+        ("non_tb", "flu"),
+    ],
+)
 def test_what_is_not_unmistakable_is_asked_for(labels: tuple[str, str]) -> None:
     with pytest.raises(LabelError, match=r"positive=") as caught:
         choose_classes(dict.fromkeys(labels, 7))
@@ -68,6 +84,14 @@ def test_a_misspelt_positive_is_answered_with_the_labels() -> None:
 
 
 def test_booleans_are_unmistakable() -> None:
+    for positive, expected in (
+        (1, ("False", "True")),
+        (0, ("True", "False")),
+        (np.int8(1), ("False", "True")),
+    ):
+        assert choose_classes({"False": 1, "True": 1}, kind="boolean", positive=positive) == expected
+    with pytest.raises(ArgumentError, match="positive"):
+        choose_classes({"False": 1, "True": 1}, positive=1)  # these are texts
     assert choose_classes({"False": 1, "True": 1}, kind="boolean") == ("False", "True")
 
 
@@ -88,6 +112,8 @@ def test_absence_is_told_from_whole_words() -> None:
     assert not says_absence("nodule")
     assert not says_absence("abnormal")
     assert not says_absence("noncalcified")
+    assert not says_absence("without tumour")
+    assert says_absence("no-tumour", "glioma")
 
 
 def test_labels_are_compared_as_texts() -> None:

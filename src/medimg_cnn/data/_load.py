@@ -14,7 +14,13 @@ from medimg_cnn._types import ImageSize, PathLike, StrVector
 from medimg_cnn._validation import check_fraction, check_image_size, check_integer, check_seed, explain
 from medimg_cnn.data._batches import PartTable
 from medimg_cnn.data._dataset import Dataset, Pool, Unreadable, divide
-from medimg_cnn.data._groups import check_given_parts, groups_of, repeated_contents
+from medimg_cnn.data._groups import (
+    check_given_parts,
+    contradictory_labels,
+    crossing_contents,
+    groups_of,
+    repeated_contents,
+)
 from medimg_cnn.data._positive import choose_classes, label_text
 from medimg_cnn.data._prepare import PixelOptions, Prepared, prepare
 from medimg_cnn.data._preprocessing import Fit
@@ -67,8 +73,9 @@ def load_dataset(
             (images, labels): images (n, h, w) or (n, h, w, 1 or 3), uint8, uint16 or float from 0 to 1; or a
             mapping of site names to any of these, which adds the subgroup column "site".
         positive: the label of those who have the condition. May be left out where one label, and only one, is a
-            word for not having it (normal, negative, healthy, control, benign, no_..., without_...), or where
-            labels are true or false. Never taken from the order of the names.
+            word for not having it (normal, negative, healthy, control, benign, no_finding, or no_x, non_x or
+            without_x where the other label is x), or where labels are true or false. Never taken from the
+            order of the names.
         classes: (negative, positive), to keep the images of two labels out of more.
         image_size: (height, width) in pixels, one number for a square. By default 128 for files, and the size
             that they have for arrays.
@@ -77,8 +84,8 @@ def load_dataset(
         read: frame, window and limits of reading; see ``ReadOptions``.
         patients: who is on each image: a column of the table (for a folder, of the one table that lies in it; for
             an .npz file, a key), ``re.compile(...)`` with one group over the relative path, a function of that
-            path, or one id for each image. None: not known, which warns. Where each image is of another patient
-            say so with ``patients=lambda path: path``.
+            path, or a mapping from it; for arrays and tables, also one id for each image, in their order. None: not
+            known, which warns. Where each image is of another patient say so with ``patients=lambda path: path``.
         label: column of labels.
         path: column of paths, relative to ``root``; "file" or "filename" are found by themselves.
         split: column of given parts (train, val, test). Given parts are kept and checked; a missing one is taken
@@ -108,7 +115,8 @@ def load_dataset(
         DataError: the source has no images, or too many cannot be read.
 
     Warns:
-        MedimgCnnWarning: patients are not known; images were unreadable; given parts share patients.
+        MedimgCnnWarning: patients are not known; images were unreadable; given parts share patients or identical
+            images; identical images have contradictory labels.
 
     Example:
         >>> import numpy as np
@@ -171,9 +179,13 @@ def load_dataset(
             f"{len(unreadable)} of {len(records.labels)} images cannot be read and were left out: {listed}",
         )
     pool = _pool(records, names, prepared, notes, unreadable, batch_size=batch_size, seed=seed)
-    kept = pool.table.rows
-    parts, said = _parts(pool, None if given is None else given[kept], shares, seed)
-    return divide(pool, parts, notes=said)
+    given = None if given is None else given[pool.table.rows]
+    said: list[str] = []
+    _warn_and_note(said, contradictory_labels(pool.digests, pool.table.labels))
+    if given is not None:
+        _warn_and_note(said, crossing_contents(pool.digests, given))
+    parts, how = _parts(pool, given, shares, seed)
+    return divide(pool, parts, notes=(*said, *how))
 
 
 def _two_classes(

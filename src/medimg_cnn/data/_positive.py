@@ -20,17 +20,47 @@ _ABSENCE = frozenset(
     }
 )  # fmt: skip
 _DENIALS = frozenset({"no", "non", "not", "without"})
+_FINDINGS = frozenset(
+    {
+        "abnormalities", "abnormality", "cancer", "disease", "finding", "findings", "lesion", "lesions",
+        "malignancy", "pathology", "tumor", "tumors", "tumour", "tumours",
+    }
+)  # fmt: skip
+"""What "no" denies beyond doubt; "no response" and "no contrast" are not about having a condition."""
+
+_ASKED = frozenset(
+    {
+        "contrast", "hodgkin", "hodgkin lymphoma", "hodgkin s lymphoma", "hodgkins", "invasive", "response",
+        "responder", "seminoma", "small cell", "small cell lung cancer", "st elevation",
+    }
+)  # fmt: skip
+"""Words whose denial is a condition of its own, or that are none."""
 
 
-def says_absence(label: str) -> bool:
-    """Return whether a label is a known word for not having the condition.
+def says_absence(label: str, other: str = "") -> bool:
+    """Return whether a label says that the condition is not there.
+
+    Args:
+        label: the label.
+        other: the other label; "non_x" denies only where it is "x", and not for conditions such as non-Hodgkin.
 
     Example:
-        >>> [says_absence(name) for name in ("NORMAL", "no_lesion", "non-COVID", "Pneumonia", "0")]
-        [True, True, True, False, False]
+        >>> [says_absence(name) for name in ("NORMAL", "no_lesion", "non-Hodgkin", "Pneumonia", "0")]
+        [True, True, False, False, False]
+        >>> says_absence("non-COVID", "COVID")
+        True
+        >>> says_absence("non_hodgkin", "hodgkin")
+        False
     """
-    words = re.sub(r"[\s_\-]+", " ", label).strip().casefold()
-    return words in _ABSENCE or words.split(" ", maxsplit=1)[0] in _DENIALS
+    words = _words(label)
+    denial, _, denied = words.partition(" ")
+    if words in _ABSENCE or (denial == "no" and denied in _FINDINGS):
+        return True
+    return denial in _DENIALS and denied == _words(other) != "" and denied not in _ASKED
+
+
+def _words(label: str) -> str:
+    return re.sub(r"[\s_\-]+", " ", label).strip().casefold()
 
 
 def label_text(value: object) -> str:
@@ -81,11 +111,13 @@ def choose_classes(
         )
     first, second = counts
     if positive is not None:
+        if kind == "boolean" and label_text(positive) in {"0", "1"}:
+            positive = label_text(positive) == "1"
         chosen = _match(positive, tuple(counts), listed)
         return (second, chosen) if chosen == first else (first, chosen)
     if kind == "boolean":
         return ("False", "True")
-    absent = (says_absence(first), says_absence(second))
+    absent = (says_absence(first, second), says_absence(second, first))
     if absent == (True, False):
         return first, second
     if absent == (False, True):

@@ -17,8 +17,9 @@ __all__ = ["LabelKind", "Patients", "PixelSource", "Records", "SourceOptions"]
 LabelKind: TypeAlias = Literal["text", "boolean"]
 """Whether labels are words (or numbers), or true booleans."""
 
-Patients: TypeAlias = str | Pattern[str] | Callable[[str], str] | Sequence[Any] | None
-"""Where patient ids come from: a column, a pattern over the path, a function of it, values, or nowhere."""
+Patients: TypeAlias = str | Pattern[str] | Callable[[str], str] | Mapping[str, Any] | Sequence[Any] | None
+"""Where patient ids come from: a column, a pattern over the path, a function of it, a
+mapping from it, values in the order of the images, or nowhere."""
 
 
 class PixelSource(Protocol):

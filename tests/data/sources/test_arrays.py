@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from medimg_cnn.data import ReadOptions
@@ -78,6 +79,34 @@ def test_patients_and_subgroups_are_values() -> None:
     for wrong in ({"patients": "patient"}, {"subgroups": ("site",)}, {"subgroups": {"site": [1]}}):
         with pytest.raises(ArgumentError, match=next(iter(wrong))):
             open_source((IMAGES, LABELS), SourceOptions(**wrong))
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), pd.NA, "", " NaN "])
+def test_a_missing_id_or_label_is_no_patient_and_no_class(missing: object) -> None:
+    ids = np.array([*"abcde", missing], dtype=object)
+    with pytest.raises(DataError, match="1 of 6 have none"):
+        open_source((IMAGES, LABELS), SourceOptions(patients=ids))
+    with pytest.raises(LabelError, match=r"source\[1\].*1 of 6 have none"):
+        open_source((IMAGES, np.array([*"ababa", missing], dtype=object)), SourceOptions())
+
+
+def test_missing_among_numbers_and_the_word_none() -> None:
+    with pytest.raises(LabelError, match="2 of 6 have none"):
+        open_source((IMAGES, np.array([0, 1, np.nan, 1, 0, np.nan])), SourceOptions())
+    records = open_source((IMAGES, ["none", "nodule"] * 3), SourceOptions())
+    assert set(records.labels) == {"none", "nodule"}
+
+
+@pytest.mark.parametrize(
+    "patients", [set("abcdef"), (name for name in "abcdef"), dict.fromkeys("abcdef").keys(), list("abcde")]
+)
+def test_patients_of_arrays_are_in_the_order_of_the_images(patients: object) -> None:
+    with pytest.raises(ArgumentError, match="patients: must"):
+        open_source((IMAGES, LABELS), SourceOptions(patients=patients))
+    with pytest.raises(DataError, match="6 of 6 are not in it, for example '0'"):
+        open_source((IMAGES, LABELS), SourceOptions(patients=dict.fromkeys("abcdef", 1)))
+    records = open_source((IMAGES, LABELS), SourceOptions(patients=pd.Series(range(6), index=list("fedcba"))))
+    assert records.patients == list("012345")
 
 
 def save(path: Path, **changes: object) -> Path:

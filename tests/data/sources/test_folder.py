@@ -84,13 +84,20 @@ def test_the_table_must_have_every_image(root: Path) -> None:
         open_source(root, SourceOptions(patients="patient"))
 
 
+@pytest.mark.parametrize("again", ["tumour/p3_a.png,P9,f\n", "./tumour/p3_a.png,P3,f\n"])
+def test_a_row_that_occurs_twice_is_refused(root: Path, again: str) -> None:
+    write_table(root, TABLE + again)
+    with pytest.raises(DataError, match=r"row 5: each image must occur in one row; 'tumour/p3_a.png'"):
+        open_source(root, SourceOptions(patients="patient"))
+
+
 def test_patients_by_pattern_function_and_values(root: Path) -> None:
     expected = ["p1", "p2", "p1", "p3"]
     for patients in (
         re.compile(r"(p\d)_"),
         re.compile(r"(normal|tumour)/(?P<patient>p\d)_"),
         lambda path: path.split("/")[1][:2],
-        expected,
+        {"./" + name: name.split("/")[1][:2] for name in reversed(FILES)},
     ):
         assert open_source(root, SourceOptions(patients=patients)).patients == expected
 
@@ -101,7 +108,12 @@ def test_patients_by_pattern_function_and_values(root: Path) -> None:
         (re.compile(r"(q\d)_"), DataError, r"does not fit 4 of 4, for example 'normal/p1_a.png'"),
         (re.compile(r"p\d"), ArgumentError, "must have one group"),
         (lambda path: "", DataError, "4 of 4 have none"),
-        (["a", "b"], ArgumentError, "one id for each of the 4 images; got 2"),
+        (["p1", "p2", "p1", "p3"], ArgumentError, "no order in which values could be given.*mapping"),
+        ({FILES[0]: "p1"}, DataError, "3 of 4 are not in it, for example 'normal/p2_a.png'"),
+        (dict.fromkeys(FILES, float("nan")), DataError, "4 of 4 have none"),
+        (lambda path: None, DataError, "4 of 4 have none"),
+        ({"p1", "p2", "p3", "p4"}, ArgumentError, "must be a column name"),
+        ((name for name in FILES), ArgumentError, "must be a column name"),
         (7, ArgumentError, "must be a column name, a compiled pattern"),
     ],
 )

@@ -137,6 +137,13 @@ def test_booleans_are_told(tmp_path: Path) -> None:
     assert records.labels == ["True", "False"]
 
 
+def test_none_is_a_label_and_no_patient(tmp_path: Path) -> None:
+    text = GOOD.replace("well", "None")
+    assert open_source(manifest(tmp_path, text), SourceOptions()).labels == ["ill", "None", "ill"]
+    with pytest.raises(DataError, match="column 'patient'; 1 of 3"):
+        open_source(manifest(tmp_path, GOOD.replace("P2", "None")), SourceOptions(patients="patient"))
+
+
 def test_a_root_elsewhere(tmp_path: Path) -> None:
     (tmp_path / "tables").mkdir()
     (tmp_path / "data").mkdir()

@@ -53,6 +53,15 @@ def test_an_id_at_two_sites_is_one_patient(tmp_path: Path) -> None:
     assert open_source(sources, SourceOptions(patients="patient")).patients == ["P1", "P2", "P1", "P2"]
 
 
+def test_values_of_patients_at_several_sites_are_a_mapping() -> None:
+    images, labels = np.zeros((2, 2, 2), np.uint8), np.arange(2)
+    sources = {"a": (images, labels), "b": (images, labels)}
+    with pytest.raises(ArgumentError, match="no common order"):
+        open_source(sources, SourceOptions(patients=["x", "y"]))
+    ids = {"a/0": "x", "a/1": "y", "b/0": "z", "b/1": "w"}
+    assert len(set(open_source(sources, SourceOptions(patients=ids)).patients)) == 4
+
+
 def test_sites_must_agree_on_what_is_known(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("path,label,split\n1.png,x,train\n")
     (tmp_path / "b.csv").write_text("path,label\n2.png,y\n")

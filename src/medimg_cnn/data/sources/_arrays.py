@@ -17,6 +17,7 @@ from medimg_cnn.data._positive import label_text
 from medimg_cnn.data._records import LabelKind, Records, SourceOptions
 from medimg_cnn.data.sources._parts import canonical_part
 from medimg_cnn.data.sources._patients import patients_from_paths, patients_from_values
+from medimg_cnn.data.sources._tables import is_missing
 from medimg_cnn.errors import ArgumentError, DataError, LabelError
 
 if TYPE_CHECKING:
@@ -206,6 +207,11 @@ def _labels(labels: NDArray[Any], n: int, name: str) -> tuple[list[str], LabelKi
     if labels.shape != (n,):
         raise LabelError(
             f"{name}: must hold one label for each of the {n} images; got the shape {labels.shape}."
+        )
+    missing = sum(is_missing(label, word_none=True) for label in labels.tolist())
+    if missing:
+        raise LabelError(
+            f"{name}: every image must have a label; {missing} of {n} have none. Label them, or leave them out."
         )
     if labels.dtype.kind not in "biuUO" and not (
         labels.dtype.kind == "f" and (labels == labels.round()).all()

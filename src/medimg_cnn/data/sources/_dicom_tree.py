@@ -72,7 +72,7 @@ def _patients(
         cells = table.complete_column(patients, argument="patients", next_step="Give each row an id.")
         return [cells[row] for row in rows]
     if patients is not None and not isinstance(patients, str):
-        return patients_from_paths(patients, paths)
+        return patients_from_paths(patients, paths, ordered=False)
     if all(read):
         return list(read)
     if patients is None:

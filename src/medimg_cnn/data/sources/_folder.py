@@ -9,7 +9,13 @@ from medimg_cnn.data._records import Records, SourceOptions
 from medimg_cnn.data.sources._files import FoundFiles, Tree, choose_images
 from medimg_cnn.data.sources._parts import canonical_part
 from medimg_cnn.data.sources._patients import patients_from_paths
-from medimg_cnn.data.sources._tables import TABLE_SUFFIXES, TextTable, is_missing, read_table_stream
+from medimg_cnn.data.sources._tables import (
+    TABLE_SUFFIXES,
+    TextTable,
+    is_missing,
+    read_table_stream,
+    relative_key,
+)
 from medimg_cnn.errors import ArgumentError, DataError
 
 __all__ = ["read_folder"]
@@ -38,7 +44,7 @@ def read_folder(root: Tree, options: SourceOptions) -> Records:
     wanted = [*options.subgroup_names, *([] if named is None else [named])]
     columns = _joined(root, found.paths, wanted, options.path) if wanted else {}
     if named is None:
-        patients = patients_from_paths(options.patients, found.paths)
+        patients = patients_from_paths(options.patients, found.paths, ordered=False)
     else:
         patients = columns[named]
         empty = sum(map(is_missing, patients))
@@ -92,7 +98,13 @@ def _joined(root: Tree, paths: Sequence[str], wanted: Sequence[str], path: str) 
     """Return the wanted columns of the one table in the root, in the order of ``paths``."""
     table = _the_table(root, wanted)
     keys = table.columns[table.path_column(path)]
-    rows = {key.replace("\\", "/").removeprefix("./"): row for row, key in enumerate(keys)}
+    rows: dict[str, int] = {}
+    for row, key in enumerate(map(relative_key, keys)):
+        if rows.setdefault(key, row) != row:
+            raise DataError(
+                f"{table.name}, data row {row + 1}: each image must occur in one row; {key!r} is also data row "
+                f"{rows[key] + 1}. Remove the repeated rows; what they say must agree."
+            )
     missing = [item for item in paths if item not in rows]
     if missing:
         raise DataError(

@@ -50,7 +50,9 @@ def read_manifest(path: Path, tree: Tree, options: SourceOptions) -> Records:
 
 def label_column(table: TextTable, name: str) -> tuple[list[str], LabelKind]:
     """Return the labels, and whether they are true booleans."""
-    cells = table.complete_column(name, argument="label", next_step="Label these images, or leave them out.")
+    cells = table.complete_column(
+        name, argument="label", next_step="Label these images, or leave them out.", word_none=True
+    )
     labels = [_number(cell) for cell in cells]
     folded = {label.casefold() for label in labels}
     if folded == {"true", "false"}:

@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from medimg_cnn._validation import explain
 from medimg_cnn.data._positive import label_text
 from medimg_cnn.data._records import Patients
+from medimg_cnn.data.sources._tables import is_missing, relative_key
 from medimg_cnn.errors import ArgumentError, DataError
 
 __all__ = ["patients_from_paths", "patients_from_values"]
 
 
-def patients_from_paths(patients: Patients, sample_ids: Sequence[str]) -> list[str] | None:
+_RULE = (
+    "must be a column name, a compiled pattern, a function of the path, a mapping from the path, or a list or array "
+    "with one id for each image"
+)
+
+
+def patients_from_paths(
+    patients: Patients, sample_ids: Sequence[str], *, ordered: bool = True
+) -> list[str] | None:
     """Return a patient id for each relative path; None where ``patients`` is None.
 
+    Args:
+        patients: as in ``load_dataset``.
+        sample_ids: the relative paths.
+        ordered: the user knows the order of the images, so that plain values can be meant.
+
     Raises:
-        DataError: the pattern does not fit a path, or an id is empty.
+        DataError: the pattern does not fit a path, a mapping lacks a path, or an id is missing.
         ArgumentError: ``patients`` is of another kind, or the pattern has no group.
     """
     if patients is None:
@@ -36,6 +50,12 @@ def patients_from_paths(patients: Patients, sample_ids: Sequence[str]) -> list[s
                 "Pass re.compile(...) with one group over the relative path, or a function of it.",
             )
         )
+    if isinstance(patients, Mapping):
+        return _by_mapping(patients, sample_ids)
+    if not ordered and hasattr(patients, "__getitem__"):
+        rule = "the files of a source have no order in which values could be given"
+        step = "Pass a mapping from the relative path to the id, or a function of the path."
+        raise ArgumentError(explain("patients", rule, type(patients).__name__, step))
     return patients_from_values(patients, len(sample_ids))
 
 
@@ -44,16 +64,27 @@ def patients_from_values(patients: Sequence[Any], n: int) -> list[str]:
 
     Raises:
         ArgumentError: their number is not that of the images.
-        DataError: an id is empty.
+        DataError: an id is missing.
     """
-    try:
-        values = [label_text(value) for value in patients]
-    except TypeError as error:
-        rule = "must be a column name, a compiled pattern, a function of the path, or one id for each image"
-        raise ArgumentError(explain("patients", rule, patients)) from error
+    if not (
+        hasattr(patients, "__len__") and hasattr(patients, "__getitem__")
+    ):  # a set or generator has no order
+        raise ArgumentError(explain("patients", _RULE, patients))
+    values = list(patients)
     if len(values) != n:
         raise ArgumentError(f"patients: must hold one id for each of the {n} images; got {len(values)}.")
-    return _none_empty(values)
+    return _texts(values)
+
+
+def _by_mapping(patients: Mapping[str, Any], sample_ids: Sequence[str]) -> list[str]:
+    ids = {relative_key(str(path)): value for path, value in patients.items()}
+    missing = [path for path in sample_ids if path not in ids]
+    if missing:
+        raise DataError(
+            f"patients: the mapping must have the relative path of every image; {len(missing)} of {len(sample_ids)} "
+            f"are not in it, for example {missing[0]!r}."
+        )
+    return _texts([ids[path] for path in sample_ids])
 
 
 def _by_pattern(pattern: re.Pattern[str], sample_ids: Sequence[str]) -> list[str]:
@@ -74,18 +105,18 @@ def _by_pattern(pattern: re.Pattern[str], sample_ids: Sequence[str]) -> list[str
             f"patients: the pattern {pattern.pattern!r} must fit the relative path of every image; it does not fit "
             f"{len(failed)} of {len(sample_ids)}, for example {failed[0]!r}."
         )
-    return _none_empty([match.group(group) or "" for match in matches if match is not None])
+    return _texts([match.group(group) for match in matches if match is not None])
 
 
 def _by_function(function: Callable[[str], str], sample_ids: Sequence[str]) -> list[str]:
-    return _none_empty([label_text(function(sample_id)) for sample_id in sample_ids])
+    return _texts([function(sample_id) for sample_id in sample_ids])
 
 
-def _none_empty(values: list[str]) -> list[str]:
-    empty = sum(not value or value in {"None", "nan"} for value in values)
+def _texts(values: Sequence[Any]) -> list[str]:
+    empty = sum(map(is_missing, values))
     if empty:
         raise DataError(
             f"patients: every image must have a patient id; {empty} of {len(values)} have none. "
             "Leave these images out, or give each an id of its own."
         )
-    return values
+    return [label_text(value) for value in values]

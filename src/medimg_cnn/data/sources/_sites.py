@@ -6,11 +6,12 @@ import bisect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
+from re import Pattern
 from typing import TYPE_CHECKING, Any
 
 from medimg_cnn._types import ImageSize
 from medimg_cnn._validation import explain
-from medimg_cnn.data._records import PixelSource, Records, SourceOptions
+from medimg_cnn.data._records import Patients, PixelSource, Records, SourceOptions
 from medimg_cnn.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -34,7 +35,11 @@ def join_sites(
     """
     if len(sources) < 2:
         raise ArgumentError(explain("source", "a mapping must name at least two sites", list(sources)))
-    found = {site: open_source(source, _without_site(options)) for site, source in sources.items()}
+    plain = _without_site(options)
+    found = {
+        site: open_source(source, replace(plain, patients=_of_site(options.patients, site)))
+        for site, source in sources.items()
+    }
     tables = list(found.values())
     for what, argument in (("patients", "patients"), ("parts", "split")):
         without = [site for site, table in found.items() if getattr(table, what) is None]
@@ -97,6 +102,18 @@ def _without_site(options: SourceOptions) -> SourceOptions:
         step = "Name columns that every site's table has."
         raise ArgumentError(explain("subgroups", "must be names where sites are joined", "a mapping", step))
     return replace(options, subgroups=tuple(name for name in options.subgroups if name != _COLUMN))
+
+
+def _of_site(patients: Patients, site: str) -> Patients:
+    if isinstance(patients, Mapping):
+        start = f"{site}/"
+        return {path.removeprefix(start): value for path, value in patients.items() if path.startswith(start)}
+    if patients is None or isinstance(patients, (str, Pattern)) or callable(patients):
+        return patients
+    step = "Pass a column, a pattern, a function of the path, or a mapping from 'site/path'."
+    raise ArgumentError(
+        explain("patients", "several sites have no common order", type(patients).__name__, step)
+    )
 
 
 def _chain(columns: Sequence[Sequence[str]]) -> list[str]:

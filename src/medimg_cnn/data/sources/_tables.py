@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import posixpath
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -12,7 +13,15 @@ from typing import BinaryIO
 from medimg_cnn._validation import import_optional, suggest
 from medimg_cnn.errors import ArgumentError, DataError
 
-__all__ = ["PATH_NAMES", "TABLE_SUFFIXES", "TextTable", "is_missing", "read_table", "read_table_stream"]
+__all__ = [
+    "PATH_NAMES",
+    "TABLE_SUFFIXES",
+    "TextTable",
+    "is_missing",
+    "read_table",
+    "read_table_stream",
+    "relative_key",
+]
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
 PATH_NAMES = ("path", "file", "filename", "file_name", "filepath", "file_path", "image", "image_path")
@@ -46,14 +55,16 @@ class TextTable:
             )
         return self.columns[name]
 
-    def complete_column(self, name: str, *, argument: str, next_step: str) -> Sequence[str]:
-        """Return a column in which every row has a value.
+    def complete_column(
+        self, name: str, *, argument: str, next_step: str, word_none: bool = False
+    ) -> Sequence[str]:
+        """Return a column in which every row has a value; "none" is one where ``word_none``.
 
         Raises:
             DataError: a row has none.
         """
         values = self.column(name, argument=argument)
-        empty = [row for row, value in enumerate(values) if is_missing(value)]
+        empty = [row for row, value in enumerate(values) if is_missing(value, word_none=word_none)]
         if empty:
             raise DataError(
                 f"{self.name}: every row must have a value in the column {name!r}; {len(empty)} of {len(values)} "
@@ -75,9 +86,33 @@ class TextTable:
         return name
 
 
-def is_missing(value: str) -> bool:
-    """Return whether a cell stands for no value."""
-    return value.strip().casefold() in _MISSING
+def is_missing(value: object, *, word_none: bool = False) -> bool:
+    """Return whether a cell, or a value of an array, stands for no value.
+
+    Args:
+        value: a text, or any value: None, NaN, NaT and pandas.NA are missing.
+        word_none: take the text "none" for a value, as a label may be.
+
+    Example:
+        >>> [is_missing(value) for value in ("", "N/A", None, float("nan"), "none", 0, "P1")]
+        [True, True, True, True, True, False, False]
+        >>> is_missing("none", word_none=True)
+        False
+    """
+    if isinstance(value, str):
+        word = value.strip().casefold()
+        return word in _MISSING and not (word_none and word == "none")
+    return value is None or type(value).__name__ == "NAType" or bool(value != value)  # noqa: PLR0124
+
+
+def relative_key(path: str) -> str:
+    r"""Return a relative path in the one spelling in which sample ids are.
+
+    Example:
+        >>> relative_key(".\\normal\\1.png")
+        'normal/1.png'
+    """
+    return posixpath.normpath(path.replace("\\", "/"))
 
 
 def read_table(path: Path) -> TextTable:
