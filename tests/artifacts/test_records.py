@@ -92,6 +92,23 @@ def test_a_truncated_predictions_file_is_refused_by_name(tmp_path: Path, cut: in
         Predictions.load(path)
 
 
+@given(st.data())
+def test_a_flipped_byte_is_refused_or_changes_nothing_that_is_read(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    path = tmp_path_factory.mktemp("flip") / "p.npz"
+    original = Predictions(y_true=[0, 1], logit=[0.0, 1.0], probability=[0.5, 0.7], sample_id=["a", "b"])
+    original.save(path)
+    content = bytearray(path.read_bytes())
+    content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    path.write_bytes(content)
+    try:
+        read = Predictions.load(path)
+    except ArtifactError:
+        return
+    np.testing.assert_array_equal(read.logit, original.logit)
+
+
 @given(st.floats(allow_nan=False, allow_infinity=False), names, names)
 def test_operating_point_survives_saving(
     tmp_path_factory: pytest.TempPathFactory, threshold: float, rule: str, chosen_on: str

@@ -130,6 +130,7 @@ def test_the_surplus_of_the_last_batch_counts_nothing(make_source: Make) -> None
             [np.asarray(v.value) for v in logits.non_trainable_variables],
             [np.asarray(v.value) for v in optimizer.variables],
             values,
+            [np.asarray(v.value) for v in logits.non_trainable_variables],
             np.float32(0),
         )
         return float(step(state, train.images, labels.astype(np.float32), weight, jax.random.key(0))[1])
@@ -142,15 +143,74 @@ def test_the_surplus_of_the_last_batch_counts_nothing(make_source: Make) -> None
 
 
 def test_class_weights_are_undone_in_the_probabilities(make_source: Make) -> None:
-    # Nothing to learn and 20% positives: the honest answer is a probability near 0.2, weighted or not.
-    train = make_source(200, signal=0.0, positives=0.2)
-    validation = make_source(50, part="validation", signal=0.0, seed=2, positives=0.2)
-    run = Trainer(model(prior=0.2), class_weight="balanced", epochs=6, progress=False).fit(train, validation)
-    predictions = run.predict(train)
-    raw = 1 / (1 + np.exp(-predictions.logit))
-    assert abs(predictions.probability.mean() - 0.2) < 0.08
-    assert raw.mean() > predictions.probability.mean() + 0.1
-    assert "class weights" in run.result.calibration.fitted_on
+    # Nothing to learn and 5% positives, so that most batches have one class: the honest answer is 0.05.
+    train = make_source(400, signal=0.0, positives=0.05)
+    train.images[:] = 0.5
+    validation = make_source(400, part="validation", signal=0.0, seed=2, positives=0.05)
+    validation.images[:] = 0.5
+    options: dict[str, Any] = {"epochs": 30, "learning_rate": 0.03, "weight_decay": 0.0, "patience": 30}
+    for class_weight in ("balanced", (1.0, 10.0)):
+        run = Trainer(
+            model(prior=0.3, dropout=0.0), class_weight=class_weight, progress=False, **options
+        ).fit(train, validation)
+        logit = run.predict(train).logit
+        assert "class weights" in run.result.calibration.fitted_on
+        assert run.result.calibration.apply(logit).mean() == pytest.approx(0.05, abs=0.012)
+        assert (1 / (1 + np.exp(-logit))).mean() > 0.3
+
+
+def test_class_weights_are_mixed_with_the_images_they_belong_to(make_source: Make) -> None:
+    import jax
+
+    from medimg_cnn.augmentations import MixUp
+    from medimg_cnn.training._step import TrainState, logit_model, make_optimizer, make_train_step
+
+    logits = logit_model(model(prior=0.2, dropout=0.0))
+    config = TrainerConfig(epochs=1)
+    optimizer = make_optimizer(config, 10)
+    optimizer.build(logits.trainable_variables)
+    step = make_train_step(logits, optimizer, MixUp(alpha=1.0), config)
+    values = [np.asarray(v.value) for v in logits.trainable_variables]
+    other = [np.asarray(v.value) for v in logits.non_trainable_variables]
+    slots = [np.asarray(v.value) for v in optimizer.variables]
+    train = make_source(20)
+    weight = np.where(train.labels == 1, 3.0, 1.0).astype(np.float32)
+    state = TrainState(values, other, slots, values, other, np.float32(0))
+    key = jax.random.key(0)
+    loss = float(step(state, train.images, train.labels.astype(np.float32), weight, key)[1])
+    # At the start the logit is the same for every image, so the loss can be had from the labels alone.
+    draw = MixUp(alpha=1.0).params(key, 20, SHAPE)
+    mixed_weight = np.asarray(MixUp(alpha=1.0).apply_labels(draw, weight))
+    mixed_positive = np.asarray(MixUp(alpha=1.0).apply_labels(draw, weight * train.labels))
+    z = np.log(0.2 / 0.8)
+    assert loss == pytest.approx(np.mean(mixed_weight * np.logaddexp(0, z) - mixed_positive * z), rel=1e-5)
+
+
+def test_fit_leaves_the_model_as_it_was_so_that_folds_start_alike(make_source: Make) -> None:
+    train, validation = make_source(50), make_source(30, part="validation", seed=1)
+    network = model()
+    before = [np.asarray(variable.value) for variable in network.variables]
+    trainer = Trainer(network, epochs=2, progress=False)
+    first = trainer.fit(train, validation)
+    logit = first.predict(validation).logit
+    second = trainer.fit(train, validation)
+    assert all(np.array_equal(a, np.asarray(v.value)) for a, v in zip(before, network.variables, strict=True))
+    np.testing.assert_array_equal(first.predict(validation).logit, logit)
+    np.testing.assert_array_equal(second.predict(validation).logit, logit)
+
+
+def test_validation_with_other_classes_or_the_same_patients_is_refused(make_source: Make) -> None:
+    train, validation = make_source(20), make_source(20, part="validation", seed=1)
+    validation.classes = ("yes", "no")
+    with pytest.raises(
+        ArgumentError, match=r"validation: must have the classes \(negative, positive\) = \('no', 'yes'\)"
+    ):
+        Trainer(model(), progress=False).fit(train, validation)
+    validation.classes = train.classes
+    train.patient_ids = np.array([f"p{i}" for i in range(20)])
+    validation.patient_ids = np.array([f"p{i}" for i in range(15, 35)])
+    with pytest.raises(ArgumentError, match="must not share patients with train; 5 are in both"):
+        Trainer(model(), progress=False).fit(train, validation)
 
 
 def test_training_stops_when_patience_is_at_its_end(make_source: Make) -> None:
@@ -185,10 +245,32 @@ def test_a_run_is_written_and_read_back(make_source: Make, tmp_path: Path) -> No
     Trainer(model(), epochs=1, directory=folder, overwrite=True, progress=False).fit(train, validation)
     assert len(load_run(folder).history) == 1
 
-    (folder / "model.keras").write_bytes((folder / "model.keras").read_bytes()[:1000])
-    with pytest.raises(ArtifactError, match=r"model\.keras"):
-        load_run(folder)
     with pytest.raises(ArtifactError, match="does not exist"):
+        load_run(tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "other model", "other record", "field", "extra"])
+def test_a_damaged_run_is_refused_by_name(make_source: Make, tmp_path: Path, damage: str) -> None:
+    train, validation = make_source(20), make_source(20, part="validation", seed=1)
+    Trainer(model(), epochs=1, directory=tmp_path, progress=False).fit(train, validation)
+    weights_file, record = tmp_path / "model.keras", tmp_path / "result.json"
+    content = weights_file.read_bytes()
+    fields = json.loads(record.read_text())
+    if damage == "cut":
+        weights_file.write_bytes(content[:1000])
+    elif damage == "flip":
+        weights_file.write_bytes(content[:500] + bytes([content[500] ^ 1]) + content[501:])
+    elif damage == "other model":
+        model(prior=0.1).save(weights_file)
+    elif damage == "other record":
+        record.write_text(json.dumps(fields | {"format": "something else"}))
+    elif damage == "field":
+        del fields["history"]
+        record.write_text(json.dumps(fields))
+    else:
+        fields["operating_point"]["more"] = 1
+        record.write_text(json.dumps(fields))
+    with pytest.raises(ArtifactError, match=r"model\.keras|result\.json"):
         load_run(tmp_path)
 
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 import math
 import os
-import tempfile
-from collections.abc import Callable, Mapping
+import secrets
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,6 +18,21 @@ from medimg_cnn._types import JsonValue, PathLike
 from medimg_cnn.errors import ArtifactError
 
 __all__ = ["atomic_write", "atomic_write_text", "open_envelope", "read_json", "to_json_text", "write_json"]
+
+
+# What zipfile, zlib, NumPy and our own constructors raise on flipped or missing bytes.
+_DAMAGE = (
+    ValueError,
+    KeyError,
+    TypeError,
+    IndexError,
+    EOFError,
+    OSError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+    tokenize.TokenError,
+)
 
 
 def atomic_write(path: PathLike, write: Callable[[IO[bytes]], object]) -> Path:
@@ -24,19 +43,34 @@ def atomic_write(path: PathLike, write: Callable[[IO[bytes]], object]) -> Path:
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-    temporary = Path(name)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.part")
     try:
-        with os.fdopen(handle, "wb") as stream:
+        with temporary.open("xb") as stream:
             write(stream)
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.chmod(0o666 & ~_umask())
         temporary.replace(target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     return target
+
+
+@contextmanager
+def damage_as_artifact_error(path: PathLike, kind: str) -> Iterator[None]:
+    """Turn whatever a decoder raises on a damaged file into an ArtifactError that names it.
+
+    Raises:
+        ArtifactError: the block raised one of the exceptions that damage is known to cause.
+    """
+    try:
+        yield
+    except (ArtifactError, FileNotFoundError):
+        raise
+    except _DAMAGE as error:
+        raise ArtifactError(
+            f"{path}: is damaged or not {kind} ({type(error).__name__}: {error}). Restore it from its run."
+        ) from error
 
 
 def atomic_write_text(path: PathLike, text: str) -> Path:
@@ -98,9 +132,3 @@ def _strict(value: Any) -> Any:
     if hasattr(value, "item") and not isinstance(value, (str, bytes)):
         return _strict(value.item())
     return value
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current

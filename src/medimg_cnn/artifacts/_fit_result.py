@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from medimg_cnn._types import PathLike
 from medimg_cnn.artifacts._calibration import Calibration
-from medimg_cnn.artifacts._files import read_json, write_json
+from medimg_cnn.artifacts._files import damage_as_artifact_error, read_json, write_json
 from medimg_cnn.artifacts._fingerprint import DatasetFingerprint
 from medimg_cnn.artifacts._operating_point import OperatingPoint
 
@@ -55,7 +55,9 @@ class FitResult:
         calibration: how a logit becomes a probability.
         config: the training configuration as JSON values.
         fingerprint: of the dataset, or None where it was not known.
+        preprocessing: how an image file became an input, as JSON values; None where it was not known.
         environment: package versions and the like, name -> text.
+        model_sha256: of the model file beside the record; empty where none was written.
     """
 
     history: tuple[EpochRecord, ...]
@@ -64,7 +66,9 @@ class FitResult:
     calibration: Calibration = field(default_factory=Calibration)
     config: Mapping[str, Any] = field(default_factory=dict)
     fingerprint: DatasetFingerprint | None = None
+    preprocessing: Mapping[str, Any] | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    model_sha256: str = ""
 
     def to_frame(self) -> pd.DataFrame:
         """Return the history as a pandas table indexed by epoch."""
@@ -81,7 +85,9 @@ class FitResult:
             "calibration": self.calibration.to_dict(),
             "config": dict(self.config),
             "fingerprint": None if self.fingerprint is None else self.fingerprint.to_dict(),
+            "preprocessing": None if self.preprocessing is None else dict(self.preprocessing),
             "environment": dict(self.environment),
+            "model_sha256": self.model_sha256,
         }
 
     def save(self, path: PathLike) -> None:
@@ -90,8 +96,17 @@ class FitResult:
 
     @classmethod
     def load(cls, path: PathLike) -> FitResult:
-        """Read a record that ``save`` wrote."""
+        """Read a record that ``save`` wrote.
+
+        Raises:
+            ArtifactError: the file is damaged, of another kind, or of a newer format version.
+        """
         content = read_json(path, kind=_FORMAT, version=_VERSION)
+        with damage_as_artifact_error(path, "a fit result"):
+            return cls._from_dict(content)
+
+    @classmethod
+    def _from_dict(cls, content: dict[str, Any]) -> FitResult:
         fingerprint = content["fingerprint"]
         return cls(
             history=tuple(EpochRecord(**_numbers(row)) for row in content["history"]),
@@ -100,7 +115,9 @@ class FitResult:
             calibration=Calibration.from_dict(content["calibration"]),
             config=content["config"],
             fingerprint=None if fingerprint is None else DatasetFingerprint.from_dict(fingerprint),
+            preprocessing=content["preprocessing"],
             environment=content["environment"],
+            model_sha256=content["model_sha256"],
         )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from medimg_cnn._types import BoolVector, FloatVector, PathLike, StrVector
-from medimg_cnn.artifacts._files import atomic_write, open_envelope
-from medimg_cnn.errors import ArgumentError, ArtifactError
+from medimg_cnn.artifacts._files import atomic_write, damage_as_artifact_error, open_envelope
+from medimg_cnn.errors import ArgumentError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -170,28 +169,26 @@ class Predictions:
             ArtifactError: the file is damaged, of another kind, or of a newer format version.
         """
         source = Path(path)
-        try:
-            with np.load(io.BytesIO(source.read_bytes()), allow_pickle=False) as stored:
-                header = open_envelope(
-                    json.loads(stored["header"].tobytes().decode("utf-8")),
-                    kind=_FORMAT,
-                    version=_VERSION,
-                    source=str(source),
-                )
-                return cls(
-                    y_true=stored["y_true"],
-                    logit=stored["logit"],
-                    probability=stored["probability"],
-                    sample_id=stored["sample_id"],
-                    patient_id=stored.get("patient_id"),
-                    subgroups={name: stored[f"subgroup_{i}"] for i, name in enumerate(header["subgroups"])},
-                    classes=(header["classes"][0], header["classes"][1]),
-                    part=header["part"],
-                )
-        except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            if isinstance(error, ArtifactError):
-                raise
-            raise ArtifactError(f"{source}: cannot be read as predictions ({error}).") from error
+        with (
+            damage_as_artifact_error(source, "saved predictions"),
+            np.load(io.BytesIO(source.read_bytes()), allow_pickle=False) as stored,
+        ):
+            header = open_envelope(
+                json.loads(stored["header"].tobytes().decode("utf-8")),
+                kind=_FORMAT,
+                version=_VERSION,
+                source=str(source),
+            )
+            return cls(
+                y_true=stored["y_true"],
+                logit=stored["logit"],
+                probability=stored["probability"],
+                sample_id=stored["sample_id"],
+                patient_id=stored.get("patient_id"),
+                subgroups={name: stored[f"subgroup_{i}"] for i, name in enumerate(header["subgroups"])},
+                classes=(header["classes"][0], header["classes"][1]),
+                part=header["part"],
+            )
 
 
 def _vector(name: str, value: ArrayLike, n: int, dtype: type[np.generic]) -> NDArray[Any]:

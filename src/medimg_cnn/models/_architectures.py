@@ -20,17 +20,16 @@ def cnn_features(x: Tensor, *, width: int, seeds: Seeds) -> Tensor:
 
     Large images are folded first (space to depth), so that the convolutions run at about 32 pixels,
     where XLA on a CPU is near the machine's limit; see docs/decisions/0002-work-at-32-pixels.md.
-    Stages follow, each at half the size and up to 256 channels, until 8 pixels or fewer are left.
+    Stages follow, each at half the size and up to 256 channels, until 4 pixels or fewer are left.
     """
     size = min(x.shape[1:3])
     x = space_to_depth(x, max(1, 2 ** ((size // 28).bit_length() - 1)) if size >= 48 else 1)
     x = conv_norm_relu(x, width, 3, seeds=seeds, name="stem")
     filters, stage = width, 1
     x = residual_block(x, filters, stride=1, seeds=seeds, name="stage1")
-    while max(x.shape[1:3]) > 8 and min(x.shape[1:3]) > 1:
+    while max(x.shape[1:3]) > 4 and min(x.shape[1:3]) > 1:
         filters, stage = min(2 * filters, 8 * width, 256), stage + 1
         x = residual_block(x, filters, stride=2, seeds=seeds, name=f"stage{stage}")
-    x = residual_block(x, filters, stride=1, seeds=seeds, name="last")
     return pooled_features(x)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from medimg_cnn._validation import (
     check_choice,
-    check_fraction,
     check_integer,
     check_number,
     check_seed,
@@ -27,7 +27,8 @@ class TrainerConfig:
     """Every choice of a training run.
 
     Attributes:
-        epochs: passes over the training images at most, at least 1.
+        epochs: passes over the training images at most, at least 1; None: 40, or fewer, down to 15, where
+            that makes 1,000 steps.
         batch_size: images a step, at least 1; cut to the number of training images.
         learning_rate: AdamW's peak rate, above 0. It rises over the first tenth of the run (200
             steps at most) and falls to a hundredth along a cosine.
@@ -55,7 +56,7 @@ class TrainerConfig:
         True
     """
 
-    epochs: int = 40
+    epochs: int | None = None
     batch_size: int = 32
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
@@ -69,7 +70,8 @@ class TrainerConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_integer("epochs", self.epochs, low=1)
+        if self.epochs is not None:
+            check_integer("epochs", self.epochs, low=1)
         check_integer("batch_size", self.batch_size, low=1)
         check_number("learning_rate", self.learning_rate, low=0.0, low_open=True)
         check_number("weight_decay", self.weight_decay, low=0.0)
@@ -80,6 +82,17 @@ class TrainerConfig:
         self._check_class_weight()
         self._check_operating_point()
         check_seed("seed", self.seed)
+
+    def planned_epochs(self, steps_per_epoch: int) -> int:
+        """Return how many epochs are trained at most, where an epoch has so many steps.
+
+        Example:
+            >>> TrainerConfig().planned_epochs(18), TrainerConfig().planned_epochs(148)
+            (40, 15)
+        """
+        if self.epochs is not None:
+            return self.epochs
+        return min(40, max(15, math.ceil(1000 / steps_per_epoch)))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
@@ -131,4 +144,5 @@ class TrainerConfig:
         elif rule == "cost":
             check_number("operating_target", target, low=0.0, low_open=True)
         else:
-            check_fraction("operating_target", target)
+            # A target of 0 asks for nothing; as a fixed threshold it calls every image positive.
+            check_number("operating_target", target, low=0.0, high=1.0, low_open=rule != "fixed")

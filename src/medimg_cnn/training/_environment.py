@@ -26,5 +26,6 @@ def describe_environment() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[package] = "not installed"
     found["processors"] = str(os.cpu_count())
-    found["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "")
+    # Names only: a value may be a path.
+    found["XLA_FLAGS"] = " ".join(flag.split("=", 1)[0] for flag in os.environ.get("XLA_FLAGS", "").split())
     return found

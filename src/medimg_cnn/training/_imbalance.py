@@ -16,7 +16,8 @@ __all__ = ["class_weights", "prior_correction"]
 def class_weights(config: TrainerConfig, labels: NDArray[np.int8]) -> tuple[float, float]:
     """Return (weight of the negatives, weight of the positives); (1, 1) without weighting.
 
-    "balanced" gives each class half of the total weight: n / (2 * n_class).
+    "balanced" gives each class half of the total weight: n / (2 * n_class). All are scaled so that their
+    mean over the images is 1, which leaves the learning rate its meaning.
     """
     if config.class_weight is None:
         return 1.0, 1.0
@@ -25,7 +26,9 @@ def class_weights(config: TrainerConfig, labels: NDArray[np.int8]) -> tuple[floa
         if positives in (0, n):
             return 1.0, 1.0
         return n / (2 * (n - positives)), n / (2 * positives)
-    return config.class_weight
+    negative, positive = config.class_weight
+    mean = negative + (positive - negative) * float(labels.mean())
+    return negative / mean, positive / mean
 
 
 def prior_correction(weights: tuple[float, float]) -> Calibration:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +11,8 @@ from medimg_cnn._keras import keras
 from medimg_cnn._types import PathLike
 from medimg_cnn._validation import check_integer
 from medimg_cnn.artifacts import FitResult, OperatingPoint, Predictions
-from medimg_cnn.errors import ArgumentError, ArtifactError
+from medimg_cnn.artifacts._files import damage_as_artifact_error
+from medimg_cnn.errors import ArgumentError, ArtifactError, MedimgCnnWarning
 from medimg_cnn.training._plots import plot_history
 from medimg_cnn.training._predict import predict_logits
 from medimg_cnn.training._source import ImageSource
@@ -81,6 +84,14 @@ class Run:
                 f"images: must have the classes (negative, positive) = {trained.classes} of the training data; "
                 f"got {tuple(images.classes)}. Load them with positive={trained.classes[1]!r}."
             )
+        read = images.fingerprint
+        if trained is not None and read is not None and read.preprocessing != trained.preprocessing:
+            warnings.warn(
+                "These images were not preprocessed as the training images were (size, fit, window or frame "
+                "differ). Load them with the options in run.result.preprocessing, unless that is meant.",
+                MedimgCnnWarning,
+                stacklevel=2,
+            )
         weights = [variable.value for variable in self._logit_model.trainable_variables]
         other = [variable.value for variable in self._logit_model.non_trainable_variables]
         logit = predict_logits(self._logits, weights, other, images, batch_size=batch_size)
@@ -116,8 +127,12 @@ def load_run(directory: PathLike) -> Run:
         if not (folder / name).is_file():
             raise ArtifactError(f"{folder / name}: does not exist. Pass the directory of a finished run.")
     result = FitResult.load(folder / RESULT_FILE)
-    try:
+    found = hashlib.sha256((folder / MODEL_FILE).read_bytes()).hexdigest()
+    if found != result.model_sha256:
+        raise ArtifactError(
+            f"{folder / MODEL_FILE}: is not the file that {RESULT_FILE} was written with (its sha256 differs). "
+            "Restore both from the same run."
+        )
+    with damage_as_artifact_error(folder / MODEL_FILE, "a Keras model"):
         model = keras.saving.load_model(folder / MODEL_FILE, compile=False, safe_mode=True)
-    except (ValueError, OSError, KeyError) as error:
-        raise ArtifactError(f"{folder / MODEL_FILE}: cannot be loaded ({error}).") from error
     return Run(model, result, directory=folder)

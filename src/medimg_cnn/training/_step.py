@@ -40,13 +40,15 @@ class TrainState(NamedTuple):
     """All that changes from step to step.
 
     ``weights``, ``other`` (running means, dropout seeds) and ``optimizer`` are in the order of the
-    model's and the optimizer's variables; ``average`` is the moving average of ``weights``.
+    model's and the optimizer's variables; ``average`` and ``average_other`` are the moving averages of
+    ``weights`` and of the running means, which belong together.
     """
 
     weights: Arrays
     other: Arrays
     optimizer: Arrays
     average: Arrays
+    average_other: Arrays
     step: jax.Array
 
 
@@ -94,34 +96,47 @@ def make_train_step(model: Any, optimizer: Any, augment: Any, config: TrainerCon
     """Compile ``step(state, images, labels, weights, key) -> (state, loss)``.
 
     Images are (b, h, w, c) float32; labels and weights (b,) float32; a weight of 0 leaves an image
-    out of the loss. The loss is the weighted mean binary cross-entropy in nats.
+    out of the loss. The loss is the mean over the others of weight times binary cross-entropy, in nats.
     """
 
     def loss_of(
-        weights: Arrays, other: Arrays, x: jax.Array, y: jax.Array, w: jax.Array
+        weights: Arrays, other: Arrays, x: jax.Array, loss_weights: tuple[jax.Array, jax.Array], n: jax.Array
     ) -> tuple[jax.Array, Arrays]:
         logit, other = model.stateless_call(weights, other, x, training=True)
-        logit = logit[:, 0]
-        smooth = y * (1.0 - 2.0 * config.label_smoothing) + config.label_smoothing
-        each = jax.nn.softplus(logit) - smooth * logit
-        return jnp.sum(w * each) / jnp.sum(w), other
+        logit, (weight, weight_of_positive) = logit[:, 0], loss_weights
+        # The sum of weight * cross-entropy, where weight * label is mixed along with the images. Over the
+        # number of images, not of weights: dividing by each batch's own weights would undo them there.
+        return jnp.sum(weight * jax.nn.softplus(logit) - weight_of_positive * logit) / n, other
 
     def step(
-        state: TrainState, images: jax.Array, labels: jax.Array, sample_weights: jax.Array, key: jax.Array
+        state: TrainState, images: HostArray, labels: HostArray, sample_weights: HostArray, key: jax.Array
     ) -> tuple[TrainState, jax.Array]:
+        n = jnp.sum(sample_weights > 0).astype(jnp.float32)
+        weight = jnp.asarray(sample_weights)
+        target = jnp.asarray(labels) * (1.0 - 2.0 * config.label_smoothing) + config.label_smoothing
+        weight_of_positive = weight * target
+        x = jnp.asarray(images)
         if augment is not None:
-            drawn = augment.params(key, images.shape[0], images.shape[1:])
-            images = augment.apply(drawn, images)
-            labels = augment.apply_labels(drawn, labels)
+            drawn = augment.params(key, x.shape[0], x.shape[1:])
+            x = augment.apply(drawn, x)
+            weight, weight_of_positive = (
+                augment.apply_labels(drawn, values) for values in (weight, weight_of_positive)
+            )
         gradient = jax.value_and_grad(loss_of, has_aux=True)
-        (loss, other), grads = gradient(state.weights, state.other, images, labels, sample_weights)
+        (loss, other), grads = gradient(state.weights, state.other, x, (weight, weight_of_positive), n)
         weights, slots = optimizer.stateless_apply(state.optimizer, grads, state.weights)
         # The average starts short and grows to its full length, so that the first epochs count.
         decay = jnp.minimum(config.average, (1.0 + state.step) / (10.0 + state.step))
-        average = [decay * a + (1.0 - decay) * w for a, w in zip(state.average, weights, strict=True)]
         if config.average == 0.0:
-            average = weights
-        return TrainState(list(weights), list(other), list(slots), average, state.step + 1.0), loss
+            decay = jnp.zeros_like(decay)
+        average = [decay * a + (1.0 - decay) * w for a, w in zip(state.average, weights, strict=True)]
+        average_other = [
+            decay * a + (1.0 - decay) * o if jnp.issubdtype(o.dtype, jnp.floating) else o
+            for a, o in zip(state.average_other, other, strict=True)
+        ]
+        return TrainState(
+            list(weights), list(other), list(slots), average, average_other, state.step + 1.0
+        ), loss
 
     return jax.jit(step, donate_argnums=0)
 

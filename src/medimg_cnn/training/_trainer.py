@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from medimg_cnn._keras import keras
 from medimg_cnn._types import FloatVector, PathLike
 from medimg_cnn.artifacts import Calibration, EpochRecord, FitResult, OperatingPoint
 from medimg_cnn.errors import ArgumentError, MedimgCnnWarning, TrainingError
@@ -74,7 +75,7 @@ class Trainer:
         model: Any,
         *,
         augment: Any = None,
-        epochs: int = 40,
+        epochs: int | None = None,
         batch_size: int = 32,
         learning_rate: float = 1e-3,
         weight_decay: float = 0.01,
@@ -124,37 +125,36 @@ class Trainer:
                 it the last epoch is kept and the threshold is 0.5, with a warning.
 
         Returns:
-            The ``Run``; ``model`` holds the kept weights.
+            The ``Run``, whose ``model`` is a copy with the kept weights. The trainer's own model keeps those it
+            had, so that each call of ``fit`` (each fold, say) starts from the same ones.
 
         Raises:
-            ArgumentError: the images do not fit the model, or training holds one class only.
+            ArgumentError: the images do not fit the model, training holds one class only, or validation has
+                other classes or shares a patient with training.
             TrainingError: the loss became infinite or NaN; the message names the batch's images.
         """
         self._check(train, validation)
         folder = prepare_directory(self._directory, overwrite=self._overwrite)
         loop = _Loop(self._logit_model, self.augment, self.config, train, validation)
         steps = loop.steps_per_epoch
-        with TrainingProgress(epochs=self.config.epochs, steps=steps, show=self._progress) as progress:
+        with TrainingProgress(epochs=loop.epochs, steps=steps, show=self._progress) as progress:
             best, records, kept_epoch = loop.run(progress)
-        for variables, values in (
-            (self._logit_model.trainable_variables, best.weights),
-            (self._logit_model.non_trainable_variables, best.other),
-        ):
-            for variable, value in zip(variables, values, strict=True):
-                variable.assign(value)
+        model = best.into(self.model)
         calibration = prior_correction(loop.class_weights)
         result = FitResult(
             history=tuple(records),
             kept_epoch=kept_epoch,
             operating_point=self._choose_point(best.logit, validation, calibration),
             calibration=calibration,
-            config=self.config.to_dict() | {"augment": _describe(self.augment), "model": self.model.name},
+            config=self.config.to_dict()
+            | {"epochs": loop.epochs, "augment": _describe(self.augment), "model": self.model.name},
             fingerprint=train.fingerprint,
+            preprocessing=_describe(getattr(train, "preprocessing", None)),
             environment=describe_environment(),
         )
         if folder is not None:
-            write_run(folder, self.model, result)
-        return Run(self.model, result, directory=folder)
+            result = write_run(folder, model, result)
+        return Run(model, result, directory=folder)
 
     def _check(self, train: ImageSource, validation: ImageSource | None) -> None:
         expected = tuple(self.model.input_shape[1:])
@@ -171,6 +171,8 @@ class Trainer:
                     f"{name}: images must have the shape {expected} of the model's input; got {source.image_shape}. "
                     "Build the model with build_cnn(data.image_shape)."
                 )
+        if validation is not None:
+            _check_together(train, validation)
         if np.unique(train.labels).size < 2:
             raise ArgumentError(
                 f"train: must hold both classes; all {train.n} images are "
@@ -181,10 +183,9 @@ class Trainer:
         self, logit: FloatVector | None, validation: ImageSource | None, calibration: Calibration
     ) -> OperatingPoint:
         config = self.config
-        if config.operating_point == "fixed":
-            return OperatingPoint(
-                threshold=config.operating_target or 0.0, rule="fixed", chosen_on="the configuration"
-            )
+        target = config.operating_target
+        if config.operating_point == "fixed" and target is not None:
+            return OperatingPoint(threshold=target, rule="fixed", chosen_on="the configuration")
         if logit is None or validation is None or np.unique(validation.labels).size < 2:
             warnings.warn(
                 "No validation images of both classes: the operating point is 0.5, not chosen on data. "
@@ -193,7 +194,6 @@ class Trainer:
                 stacklevel=3,
             )
             return OperatingPoint(threshold=0.5, rule="fixed", chosen_on="not chosen on data (default 0.5)")
-        target = config.operating_target
         return choose_operating_point(
             validation.labels,
             calibration.apply(logit),
@@ -209,8 +209,20 @@ class _Kept:
 
     def __init__(self, state: TrainState, logit: FloatVector | None) -> None:
         self.weights = [jnp.copy(value) for value in state.average]
-        self.other = [jnp.copy(value) for value in state.other]
+        self.other = [jnp.copy(value) for value in state.average_other]
         self.logit = logit
+
+    def into(self, model: Any) -> Any:
+        """Return a copy of the model with these weights."""
+        copy = keras.models.clone_model(model)
+        part = logit_model(copy)
+        for variables, values in (
+            (part.trainable_variables, self.weights),
+            (part.non_trainable_variables, self.other),
+        ):
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
+        return copy
 
 
 class _Loop:
@@ -227,8 +239,9 @@ class _Loop:
         self.config, self.train, self.validation = config, train, validation
         self.batch_size = min(config.batch_size, train.n)
         self.steps_per_epoch = math.ceil(train.n / self.batch_size)
+        self.epochs = config.planned_epochs(self.steps_per_epoch)
         self.class_weights = class_weights(config, train.labels)
-        self._optimizer = make_optimizer(config, config.epochs * self.steps_per_epoch)
+        self._optimizer = make_optimizer(config, self.epochs * self.steps_per_epoch)
         self._optimizer.build(model.trainable_variables)
         self._step = make_train_step(model, self._optimizer, augment, config)
         self._logits = make_logit_function(model)
@@ -243,6 +256,7 @@ class _Loop:
             other=[jnp.copy(variable.value) for variable in model.non_trainable_variables],
             optimizer=[jnp.copy(variable.value) for variable in self._optimizer.variables],
             average=[jnp.copy(value) for value in weights],
+            average_other=[jnp.copy(variable.value) for variable in model.non_trainable_variables],
             step=jnp.zeros((), jnp.float32),
         )
 
@@ -259,7 +273,7 @@ class _Loop:
         selection = Selection(self.config.patience)
         records: list[EpochRecord] = []
         kept: _Kept | None = None
-        for epoch in range(1, self.config.epochs + 1):
+        for epoch in range(1, self.epochs + 1):
             started = time.perf_counter()
             loss = self._epoch(epoch, progress)
             trained = time.perf_counter()
@@ -333,7 +347,7 @@ class _Loop:
         logit = predict_logits(
             self._logits,
             self._state.average,
-            self._state.other,
+            self._state.average_other,
             self.validation,
             batch_size=_PREDICTION_BATCH,
         )
@@ -352,8 +366,25 @@ class _Loop:
         return float(schedule(max(0.0, float(self._state.step) - 1.0)))
 
 
-def _describe(augment: Any) -> Any:
-    if augment is None:
+def _check_together(train: ImageSource, validation: ImageSource) -> None:
+    if tuple(validation.classes) != tuple(train.classes):
+        raise ArgumentError(
+            f"validation: must have the classes (negative, positive) = {tuple(train.classes)} of train; "
+            f"got {tuple(validation.classes)}. Load both with the same positive=."
+        )
+    if train.patient_ids is None or validation.patient_ids is None:
+        return
+    shared = np.intersect1d(train.patient_ids, validation.patient_ids).size
+    if shared and (train.fingerprint is None or train.fingerprint != validation.fingerprint):
+        raise ArgumentError(
+            f"validation: must not share patients with train; {shared} are in both. "
+            "Take both from one call of load_dataset, which divides by patient."
+        )
+
+
+def _describe(value: Any) -> Any:
+    """Return an augmentation, or the preprocessing, as JSON values."""
+    if value is None:
         return None
-    to_dict = getattr(augment, "to_dict", None)
-    return to_dict() if callable(to_dict) else repr(augment)
+    to_dict = getattr(value, "to_dict", None)
+    return to_dict() if callable(to_dict) else repr(value)
