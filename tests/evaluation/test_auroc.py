@@ -76,6 +76,28 @@ def test_perfect_separation_has_a_lower_bound_that_grows_with_the_sample() -> No
     assert inverted.upper == pytest.approx(1.0 - bounds[1])
 
 
+@pytest.mark.parametrize("size", [(50, 50), (20, 200), (5, 8)])
+@pytest.mark.parametrize("by_patient", [False, True])
+def test_the_first_misplaced_pair_does_not_raise_the_lower_limit(
+    size: tuple[int, int], by_patient: bool
+) -> None:
+    """One positive sinks below ever more negatives; perfect separation comes first."""
+    positives, negatives = size
+    y = np.arange(positives + negatives) >= negatives
+    patients = np.arange(y.size) if by_patient else None
+    lower = []
+    for below in range(negatives + 1):
+        score = np.arange(y.size, dtype=np.float64)
+        score[negatives] -= below + 0.5
+        item = ev.auroc(y, score, patients=patients)
+        mirror = ev.auroc(y, -score, patients=patients)
+        assert mirror.upper == pytest.approx(1.0 - item.lower, abs=1e-9)
+        if positives > 5 and below < 3:
+            assert "Newcombe 2006" in item.method
+        lower.append(item.lower)
+    assert (np.diff(lower) < 1e-12).all()
+
+
 def test_perfect_separation_by_patient_counts_patients() -> None:
     y = np.arange(40) >= 20
     by_image, by_patient = ev.auroc(y, np.arange(40)), ev.auroc(y, np.arange(40), patients=np.arange(40) // 4)

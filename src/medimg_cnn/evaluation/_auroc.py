@@ -33,7 +33,9 @@ __all__ = [
 AurocMethod: TypeAlias = Literal["logit", "wald"]
 FEW_MISPLACED = 2.5
 """Size of the smaller class times the distance of the AUROC from 0 or 1; below it, simulated coverage of the
-95% logit interval falls to 0.90 (see tests/evaluation/test_coverage.py)."""
+95% logit interval falls to 0.89, and its far limit is drawn towards the score limit (decision 0031)."""
+VERY_FEW_MISPLACED = 1.5
+"""Below it the far limit is no nearer than the score limit; between the two it is mixed, so that it does not leap."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,7 +78,8 @@ def auroc(
         patients: (n,) patient of each image, where a patient may have several.
         level: confidence level.
         method: "logit": A +- on the logit scale, standard error SE / (A (1 - A)) (M. S. Pepe 2003); stays
-            inside (0, 1) and covers better near 1. "wald": A +- 1.96 SE, clipped.
+            inside (0, 1) and covers better near 1; where few pairs are misplaced the far limit is held to
+            Newcombe's score limit, and ``method`` of the Estimate says so. "wald": A +- 1.96 SE, clipped.
         missing: "raise", or "drop" rows whose score is NaN (counted in ``dropped``).
         weights: not supported; refused in words.
 
@@ -138,7 +141,7 @@ def auroc_of(data: Scored, *, level: float, method: AurocMethod = "logit") -> Es
     variance = auroc_covariance(data, place, place)
     units = class_units(data)
     error = math.sqrt(variance) if variance >= 0.0 else math.nan
-    reason = few_in_class(data) or _near_an_end(data, min(units), place.area)
+    reason = few_in_class(data) or _near_an_end(data, min(units), place.area, method)
     limits: Limits
     if data.score.min() == data.score.max():
         limits = (math.nan, math.nan)
@@ -152,6 +155,9 @@ def auroc_of(data: Scored, *, level: float, method: AurocMethod = "logit") -> Es
     else:
         quantile = z_quantile(level) if data.patients is None else t_quantile(level, min(units) - 1)
         limits = logit_limits(place.area, error, quantile)
+        held = _held_limits(place.area, limits, units, z_quantile(level))
+        if held != limits:
+            limits, label = held, f"{label}, held to Newcombe 2006 score"
     return bounded(
         place.area,
         limits,
@@ -229,6 +235,24 @@ def score_limits(area: float, positives: int, negatives: int, quantile: float) -
     return float(optimize.brentq(excess, 0.0, area)), float(optimize.brentq(excess, area, 1.0))
 
 
+def _held_limits(area: float, limits: Limits, units: tuple[int, int], quantile: float) -> Limits:
+    """Return the limits, the one far from the end no nearer to it than the score limit, where few are misplaced.
+
+    One misplaced pair gives a tiny variance, and a far limit nearer to 1 than that of perfect separation.
+    """
+    misplaced = min(units) * min(area, 1.0 - area)
+    weight = min(1.0, (FEW_MISPLACED - misplaced) / (FEW_MISPLACED - VERY_FEW_MISPLACED))
+    if weight <= 0.0:
+        return limits
+    lower, upper = limits
+    score_lower, score_upper = score_limits(area, *units, quantile)
+    if area >= 0.5:
+        lower += weight * min(0.0, score_lower - lower)
+    if area <= 0.5:
+        upper += weight * max(0.0, score_upper - upper)
+    return lower, upper
+
+
 def _placed(ill: FloatVector, well: FloatVector) -> Placements:
     positive = np.searchsorted(well, ill, side="left") + np.searchsorted(well, ill, side="right")
     negative = np.searchsorted(ill, well, side="left") + np.searchsorted(ill, well, side="right")
@@ -256,11 +280,13 @@ def _patient_sums(data: Scored, place: Placements) -> tuple[FloatVector, FloatVe
     return np.where(np.abs(ill) < 1e-12, 0.0, ill), np.where(np.abs(well) < 1e-12, 0.0, well)
 
 
-def _near_an_end(data: Scored, units: int, area: float) -> str:
+def _near_an_end(data: Scored, units: int, area: float, method: AurocMethod) -> str:
     if units * min(area, 1.0 - area) >= FEW_MISPLACED:
         return ""
     unit = "images" if data.patients is None else "patients"
-    return (
-        f"so near to {round(area)} that {units} {unit} in the smaller class are few: the interval may cover "
-        "less than its level"
+    effect = (
+        "the interval may cover less than its level"
+        if method == "wald"
+        else "the interval leans on an assumed shape of the scores and is wide"
     )
+    return f"so near to {round(area)} that {units} {unit} in the smaller class are few: {effect}"
