@@ -75,10 +75,25 @@ def test_a_sound_study_passes():
         (" Test ", "external", "fail"),
         ("validation", "validation", "fail"),
         ("unknown", "test", "warn"),
+        *((here, "test", "fail") for here in ("test set", "Test split", "the test data", "internal test")),
+        *((here, "", "fail") for here in ("holdout", "hold-out", "held out", "this dataset", "these cases")),
+        *((here, "", "fail") for here in ("all data", "the same cases", "testing", "test-set")),
+        *((here, "external", "fail") for here in ("external data", "the External cohort")),
+        *((there, "test", "pass") for there in ("Validation set", "the validation split", "tuning data")),
+        *((there, "test", "pass") for there in ("development", "calibration set", "the configuration")),
+        *((there, "test", "pass") for there in ("literature", "not chosen on data (default 0.5)")),
+        *((seen, "test", "warn") for seen in ("train", "training data", "train and validation")),
+        *((free, "test", "warn") for free in ("site B", "good data", "latest cohort", "internal")),
     ],
 )
 def test_r001_threshold_chosen_elsewhere(chosen_on, part, outcome):
     assert outcomes(report(simulated(part=part), chosen_on=chosen_on))["R001"] == outcome
+
+
+def test_r001_says_what_is_wrong_with_training_cases_and_with_words_it_does_not_know():
+    assert "trained on (train)" in check(report(simulated(), chosen_on="train"), "R001").finding
+    assert "not known (said: site B)" in check(report(simulated(), chosen_on="site B"), "R001").finding
+    assert "said" not in check(report(simulated(), chosen_on="unknown"), "R001").finding
 
 
 def test_r002_and_r003_need_twenty_of_each():

@@ -7,18 +7,18 @@ question.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from medimg_cnn.artifacts import OperatingPoint
 from medimg_cnn.reporting._document import Check, Severity
 from medimg_cnn.reporting._format import estimate_text, number_text, percent_text, plural
+from medimg_cnn.reporting._origins import origin_status
 
 if TYPE_CHECKING:
     from medimg_cnn.reporting._evidence import Evidence
 
-__all__ = ["CHECKS", "needs_attention", "origin_status", "run_checks"]
+__all__ = ["CHECKS", "needs_attention", "run_checks"]
 
 
 def run_checks(evidence: Evidence) -> tuple[Check, ...]:
@@ -47,15 +47,27 @@ def _threshold_origin(evidence: Evidence) -> Check:
             "operating point is too good.",
             "Choose it on validation data, and apply it to this data once.",
         )
-    if status == "not known":
+    if status == "chosen on training data":
         return Check(
             code,
             title,
             "warn",
             "major",
-            "Where the threshold was chosen is not known. If it was chosen on this data, every figure at the "
-            "operating point is too good.",
-            "Pass an OperatingPoint whose chosen_on says where it comes from.",
+            f"The threshold was chosen on cases that the model was trained on ({point.chosen_on}), whose "
+            "probabilities are nearer to 0 and 1 than those of new cases.",
+            "Choose it on validation data, and apply it to this data once.",
+        )
+    if status == "not known":
+        said = "" if point.chosen_on.strip().lower() == "unknown" else f" (said: {point.chosen_on})"
+        return Check(
+            code,
+            title,
+            "warn",
+            "major",
+            f"Where the threshold was chosen is not known{said}. If it was chosen on this data, every figure at "
+            "the operating point is too good.",
+            'Pass an OperatingPoint with chosen_on="validation", or "tuning", "development", "calibration", '
+            '"literature" or "the configuration", whichever is true.',
         )
     loose = [p for p in inputs.other_points if origin_status(p, inputs.part) != "locked"]
     if loose:
@@ -70,14 +82,6 @@ def _threshold_origin(evidence: Evidence) -> Check:
             "Choose each on validation data, and say so with an OperatingPoint.",
         )
     return Check(code, title, "pass", "major", f"The threshold's origin: {point.chosen_on}.")
-
-
-def origin_status(point: OperatingPoint, part: str) -> Literal["locked", "chosen on these data", "not known"]:
-    """Return whether a threshold was fixed before these data were seen, as far as its origin tells."""
-    words = point.chosen_on.strip().lower()
-    if words in {"test", "same", "same data", "this data", "test data"} or (part and words == part):
-        return "chosen on these data"
-    return "not known" if words == "unknown" else "locked"
 
 
 def _enough(code: str, title: str, evidence: Evidence, *, outcome: int, figure: str) -> Check:

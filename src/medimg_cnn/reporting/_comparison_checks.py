@@ -7,9 +7,9 @@ from typing import Literal
 
 from medimg_cnn.artifacts import OperatingPoint
 from medimg_cnn.evaluation import Comparison
-from medimg_cnn.reporting._checks import origin_status
 from medimg_cnn.reporting._document import Check, Outcome
 from medimg_cnn.reporting._format import plural
+from medimg_cnn.reporting._origins import origin_status
 
 __all__ = ["ComparisonFacts", "comparison_checks"]
 

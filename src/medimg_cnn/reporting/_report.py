@@ -11,10 +11,10 @@ from medimg_cnn._version import __version__
 from medimg_cnn.artifacts import OperatingPoint
 from medimg_cnn.errors import ArgumentError
 from medimg_cnn.evaluation import ConfusionCounts, Estimate, OperatingCharacteristics
-from medimg_cnn.reporting._checks import origin_status
 from medimg_cnn.reporting._document import Check, Document
 from medimg_cnn.reporting._evidence import Evidence
 from medimg_cnn.reporting._model_card import model_card
+from medimg_cnn.reporting._origins import origin_status
 from medimg_cnn.reporting._written import Written
 from medimg_cnn.reporting.charts import draw_figure
 from medimg_cnn.reporting.checklists import Checklist, GuidelineName, make_checklist

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from medimg_cnn.reporting._charts import confusion_chart
-from medimg_cnn.reporting._checks import origin_status
 from medimg_cnn.reporting._document import Block, Column, Facts, Figure, Note, Paragraph, Table
 from medimg_cnn.reporting._evidence import Evidence
 from medimg_cnn.reporting._format import percent_text
+from medimg_cnn.reporting._origins import origin_status
 
 __all__ = ["FIGURES", "Operating", "confusion_figure"]
 
@@ -141,7 +141,8 @@ def _points(evidence: Evidence) -> Table:
         (
             (
                 '"Locked": chosen before these data were seen. Figures at a point chosen on these data are too '
-                "good. No allowance is made for looking at several points."
+                "good; one chosen on training data may suit new cases badly. No allowance is made for "
+                "looking at several points."
             ),
         ),
     )
