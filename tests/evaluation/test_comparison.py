@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar as mcnemar_oracle
 from statsmodels.stats.proportion import confint_proportions_2indep
 
@@ -134,7 +135,8 @@ def test_compare_matches_cases_by_their_id() -> None:
         (~called_a[~ill]).mean() - (~called_b[~ill]).mean()
     )
     assert straight.sensitivity.mcnemar is not None
-    assert straight.sensitivity.p_value == straight.sensitivity.mcnemar.p_mid
+    # Tango's interval and McNemar's test without correction are the same score test.
+    assert straight.sensitivity.p_value == pytest.approx(straight.sensitivity.mcnemar.p_chi2, rel=1e-6)
     assert straight.auroc_non_inferiority is not None
     assert straight.auroc_non_inferiority.noninferior is True
     assert straight.accuracy.non_inferiority is not None
@@ -184,6 +186,95 @@ def test_unpaired_comparison() -> None:
     by_patient = predictions(1, patients=True)
     with pytest.raises(ArgumentError, match="in common"):
         ev.compare_unpaired(by_patient, by_patient)
+
+
+def some_cases(
+    rng: np.random.Generator, names: str, *, patients: bool, same: int | None = None
+) -> Predictions:
+    """A few or some dozen cases, sharp or blurred, often with a figure of exactly 0 or 1."""
+    case = rng if same is None else np.random.default_rng(same)
+    n = int(case.integers(6, 60))
+    y = np.arange(n) % int(case.integers(2, 5)) == 0
+    group = case.integers(0, max(2, n // 2), n)
+    logit = rng.normal(size=n) * rng.choice([0.1, 0.5, 2.0]) + rng.choice([0.0, 1.0, 3.0]) * (y - 0.5)
+    return Predictions(
+        y_true=y.astype(np.int8),
+        logit=logit,
+        probability=1.0 / (1.0 + np.exp(-logit)),
+        sample_id=np.array([f"{names}-{i}" for i in range(n)]),
+        patient_id=np.array([f"{names}{g}" for g in group]) if patients else None,
+    )
+
+
+@given(
+    seed=st.integers(0, 100_000),
+    patients=st.booleans(),
+    paired=st.booleans(),
+    method=st.sampled_from(["tango", "newcombe"]),
+    level=st.sampled_from([0.8, 0.95]),
+)
+def test_a_p_value_never_contradicts_its_interval(
+    seed: int, patients: bool, paired: bool, method: Any, level: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    cuts: dict[str, Any] = {"threshold_a": 0.5, "threshold_b": 0.4, "margin": 0.1, "level": level}
+    if paired:
+        a, b = (some_cases(rng, "a", patients=patients, same=seed + 1) for _ in range(2))
+        found = ev.compare(a, b, method=method, **cuts)
+    else:
+        a, b = (some_cases(rng, name, patients=patients) for name in "ab")
+        found = ev.compare_unpaired(a, b, **cuts)
+    figures = [(found.auroc.difference, found.auroc.p_value, found.auroc_non_inferiority)]
+    for item in (found.sensitivity, found.specificity, found.accuracy):
+        assert item is not None
+        figures.append((item.difference, item.p_value, item.non_inferiority))
+    for gap, p_value, verdict in figures:
+        assert verdict is not None
+        if not gap.has_interval:
+            assert math.isnan(p_value) or p_value == 1.0
+            assert math.isnan(verdict.p_one_sided)
+            assert "no interval" in verdict.reason
+            continue
+        assert 0.0 < p_value <= 1.0
+        assert (p_value < 1.0 - level) == (not gap.lower <= 0.0 <= gap.upper) or min(
+            abs(gap.lower), abs(gap.upper)
+        ) < 1e-9
+        if not math.isnan(verdict.p_one_sided):
+            assert (verdict.p_one_sided < 1.0 - verdict.level_one_sided) == verdict.noninferior or abs(
+                gap.lower + 0.1
+            ) < 1e-9
+
+
+def test_all_of_three_against_half_of_a_hundred_proves_little() -> None:
+    """The standard error of 3 of 3 is 0, so that difference over error gave p = 1.5e-23."""
+
+    def diseased(right: int, total: int, name: str) -> Predictions:
+        p = np.where(np.arange(total + 20) < right, 0.9, 0.1)
+        return Predictions(
+            y_true=(np.arange(total + 20) < total).astype(np.int8),
+            logit=np.log(p / (1 - p)),
+            probability=p,
+            sample_id=np.array([f"{name}{i}" for i in range(total + 20)]),
+        )
+
+    found = ev.compare_unpaired(
+        diseased(3, 3, "a"), diseased(50, 100, "b"), threshold_a=0.5, threshold_b=0.5, margin=0.1
+    )
+    assert found.sensitivity is not None
+    assert found.sensitivity.difference.lower < 0.0
+    assert 0.05 < found.sensitivity.p_value < 0.2
+    assert found.sensitivity.non_inferiority is not None
+    assert 0.01 < found.sensitivity.non_inferiority.p_one_sided < 0.1
+
+
+def test_non_inferiority_of_a_foreign_interval_gives_p_where_it_can() -> None:
+    t_limits = {"lower": 0.02 - 2.262157 * 0.03, "upper": 0.02 + 2.262157 * 0.03}  # 9 degrees of freedom
+    item = ev.Estimate(value=0.02, method="t", n=10, standard_error=0.03, **t_limits)
+    found = ev.non_inferiority(item, margin=0.05)
+    assert found.p_one_sided == pytest.approx(float(stats.t.sf(0.07 / 0.03, 9)), rel=1e-4)
+    skewed = ev.Estimate(value=0.02, lower=-0.1, upper=0.05, method="m", n=10, standard_error=0.03)
+    assert math.isnan(ev.non_inferiority(skewed, margin=0.05).p_one_sided)
+    assert "not a multiple" in ev.non_inferiority(skewed, margin=0.05).reason
 
 
 def test_non_inferiority_is_read_off_the_interval() -> None:

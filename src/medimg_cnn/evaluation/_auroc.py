@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -24,6 +25,7 @@ __all__ = [
     "AurocMethod",
     "Placements",
     "auroc",
+    "auroc_at",
     "auroc_covariance",
     "auroc_of",
     "hanley_mcneil_error",
@@ -132,44 +134,54 @@ def hanley_mcneil_error(area: float, *, positives: int, negatives: int) -> float
 
 def auroc_of(data: Scored, *, level: float, method: AurocMethod = "logit") -> Estimate:
     """Return the AUROC of checked data."""
+    return auroc_at(data, method=method)(level)
+
+
+def auroc_at(data: Scored, *, method: AurocMethod = "logit") -> Callable[[float], Estimate]:
+    """Return what gives the AUROC of checked data with its interval of any confidence level."""
     name = "Obuchowski" if data.patients is not None else "DeLong"
-    label = f"{name}, {'logit' if method == 'logit' else 'Wald'}"
+    plain = f"{name}, {'logit' if method == 'logit' else 'Wald'}"
     if data.positives == 0 or data.negatives == 0:
         why = NO_POSITIVES if data.positives == 0 else NO_NEGATIVES
-        return undefined(why, method=label, n=data.n, level=level, dropped=data.dropped)
+        return lambda level: undefined(why, method=plain, n=data.n, level=level, dropped=data.dropped)
     place = placements(data, by_row=data.patients is not None)
     variance = auroc_covariance(data, place, place)
     units = class_units(data)
     error = math.sqrt(variance) if variance >= 0.0 else math.nan
     reason = few_in_class(data) or _near_an_end(data, min(units), place.area, method)
-    limits: Limits
-    if data.score.min() == data.score.max():
-        limits = (math.nan, math.nan)
+    constant = bool(data.score.min() == data.score.max())
+    if constant:
         reason = "every score is the same: the images say nothing of how far the value could vary"
-    elif min(units) < 2 or not variance > 0.0:
-        limits = score_limits(place.area, *units, z_quantile(level))
-        label = f"{name} variance is 0 or undefined; Newcombe 2006 score"
-    elif method == "wald":
-        half = z_quantile(level) * error
-        limits = (place.area - half, place.area + half)
-    else:
-        quantile = z_quantile(level) if data.patients is None else t_quantile(level, min(units) - 1)
-        limits = logit_limits(place.area, error, quantile)
-        held = _held_limits(place.area, limits, units, z_quantile(level))
-        if held != limits:
-            limits, label = held, f"{label}, held to Newcombe 2006 score"
-    return bounded(
-        place.area,
-        limits,
-        low=0.0,
-        high=1.0,
-        method=label,
-        n=data.n,
-        level=level,
-        reason=reason,
-        standard_error=error,
-        dropped=data.dropped,
-    )
+
+    def estimate(level: float) -> Estimate:
+        label, limits = plain, (math.nan, math.nan)
+        if constant:
+            pass
+        elif min(units) < 2 or not variance > 0.0:
+            limits = score_limits(place.area, *units, z_quantile(level))
+            label = f"{name} variance is 0 or undefined; Newcombe 2006 score"
+        elif method == "wald":
+            half = z_quantile(level) * error
+            limits = (place.area - half, place.area + half)
+        else:
+            quantile = z_quantile(level) if data.patients is None else t_quantile(level, min(units) - 1)
+            alone = logit_limits(place.area, error, quantile)
+            limits = _held_limits(place.area, alone, units, z_quantile(level))
+            label = plain if limits == alone else f"{plain}, held to Newcombe 2006 score"
+        return bounded(
+            place.area,
+            limits,
+            low=0.0,
+            high=1.0,
+            method=label,
+            n=data.n,
+            level=level,
+            reason=reason,
+            standard_error=error,
+            dropped=data.dropped,
+        )
+
+    return estimate
 
 
 def placements(data: Scored, *, by_row: bool = True) -> Placements:

@@ -33,7 +33,7 @@ FEW_PATIENTS = 20
 """Below this number of patients an interval that rests on the spread between patients is flagged."""
 
 
-def t_quantile(level: float, freedom: int) -> float:
+def t_quantile(level: float, freedom: float) -> float:
     """Return the two-sided quantile of Student's t."""
     return float(special.stdtrit(freedom, (1.0 + level) / 2.0))
 

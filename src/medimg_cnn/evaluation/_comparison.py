@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from medimg_cnn._types import BoolVector, FloatVector
+from medimg_cnn._types import BoolVector, FloatVector, IntVector
 from medimg_cnn._vectors import Missing, as_vector
 from medimg_cnn.artifacts import Predictions
 from medimg_cnn.errors import ArgumentError
-from medimg_cnn.evaluation._accuracy import sensitivity, specificity
-from medimg_cnn.evaluation._auroc import auroc_covariance, auroc_of, placements
-from medimg_cnn.evaluation._clustered import clustered_share, few_patients, t_quantile
-from medimg_cnn.evaluation._counts import count
+from medimg_cnn.evaluation._auroc import auroc_at, auroc_covariance, auroc_of, placements
+from medimg_cnn.evaluation._clustered import class_units, clustered_share, few_patients, t_quantile
 from medimg_cnn.evaluation._differences import (
     McNemarTest,
     NonInferiority,
@@ -24,11 +23,12 @@ from medimg_cnn.evaluation._differences import (
     PairedMethod,
     difference_of_independent,
     mcnemar,
-    non_inferiority,
+    non_inferiority_of,
     paired_difference,
 )
 from medimg_cnn.evaluation._estimate import Estimate, bounded, undefined
 from medimg_cnn.evaluation._inputs import Scored, Threshold, as_scored, check_level, check_threshold
+from medimg_cnn.evaluation._inversion import AtLevel, two_sided_p
 from medimg_cnn.evaluation._proportions import proportion, z_quantile
 from medimg_cnn.evaluation._scoring_rules import clustered_mean_error
 
@@ -44,7 +44,8 @@ class AurocComparison:
         b: AUROC of b.
         difference: a - b with its interval; ``standard_error`` inside.
         z: difference over its standard error; NaN where that is 0.
-        p_value: two-sided; 1 where the two rank every pair of cases alike, NaN where undefined.
+        p_value: two-sided, of the method of the interval: below 1 - level if and only if the interval
+            excludes 0. 1 where the two rank every pair of cases alike, NaN where there is no interval.
         covariance: of the two AUROCs; 0 for different cases, NaN where undefined.
         paired: whether both were measured on the same cases.
     """
@@ -69,7 +70,9 @@ class PairedFigure:
         difference: a - b.
         counts: cases right by both, a only, b only, neither; None for different cases.
         mcnemar: the test; None with several images of a patient and for different cases.
-        p_value: mid-p of McNemar; by patient and for different cases that of difference / SE.
+        p_value: two-sided, of the method of the interval of ``difference``: below 1 - level if and only if
+            the interval excludes 0. With "tango" it is McNemar's without correction; the exact and the
+            mid-p value are in ``mcnemar``.
         non_inferiority: None unless a margin was given.
     """
 
@@ -201,7 +204,7 @@ def compare(
             )
     return Comparison(
         auroc=area,
-        auroc_non_inferiority=None if margin is None else non_inferiority(area.difference, margin=margin),
+        auroc_non_inferiority=_margin_test(area.difference, margin),
         n=first.n,
         paired=True,
         **figures,
@@ -219,8 +222,8 @@ def compare_unpaired(
 ) -> Comparison:
     """Return the comparison of two sets of predictions on different, independent cases.
 
-    Differences combine the limits of each figure (Newcombe's hybrid for proportions); p values are those
-    of difference / SE.
+    Differences combine the limits of each figure (Newcombe's hybrid for proportions); a p value is 1 less
+    the highest level whose interval excludes 0, so that the two never disagree.
 
     Args:
         a: predictions, for example of another hospital.
@@ -248,32 +251,37 @@ def compare_unpaired(
                 f"a, b: must have no patient in common; got {common}. Use compare() for the same cases."
             )
     first, second = as_scored(a, None), as_scored(b, None)
-    area_a, area_b = auroc_of(first, level=level), auroc_of(second, level=level)
-    gap = difference_of_independent(area_a, area_b, low=-1.0, high=1.0)
-    z, p_value = _z_test(gap)
+    area_a, area_b = auroc_at(first), auroc_at(second)
+    between = _between(area_a, area_b)
+    gap = between(level)
     figures: dict[str, PairedFigure | None] = dict.fromkeys(("sensitivity", "specificity", "accuracy"))
     cuts = _thresholds(threshold_a, threshold_b)
     if cuts is not None:
         for name in figures:
-            one, two = (
-                _share(name, data, cut, level) for data, cut in zip((first, second), cuts, strict=True)
-            )
-            difference = difference_of_independent(one, two, low=-1.0, high=1.0)
+            one, two = (_share_at(name, data, cut) for data, cut in zip((first, second), cuts, strict=True))
+            apart = _between(one, two)
+            difference = apart(level)
             figures[name] = PairedFigure(
                 name=name,
-                a=one,
-                b=two,
+                a=one(level),
+                b=two(level),
                 difference=difference,
                 counts=None,
                 mcnemar=None,
-                p_value=_z_test(difference)[1],
-                non_inferiority=None if margin is None else non_inferiority(difference, margin=margin),
+                p_value=two_sided_p(apart, 0.0),
+                non_inferiority=_margin_test(difference, margin, apart),
             )
     return Comparison(
         auroc=AurocComparison(
-            a=area_a, b=area_b, difference=gap, z=z, p_value=p_value, covariance=0.0, paired=False
+            a=area_a(level),
+            b=area_b(level),
+            difference=gap,
+            z=_standardised(gap),
+            p_value=two_sided_p(between, 0.0),
+            covariance=0.0,
+            paired=False,
         ),
-        auroc_non_inferiority=None if margin is None else non_inferiority(gap, margin=margin),
+        auroc_non_inferiority=_margin_test(gap, margin, between),
         n=first.n,
         paired=False,
         **figures,
@@ -282,7 +290,7 @@ def compare_unpaired(
 
 def _paired_auroc(first: Scored, second: Scored, level: float) -> AurocComparison:
     a, b = auroc_of(first, level=level), auroc_of(second, level=level)
-    method = "DeLong, Wald" if first.patients is None else "Obuchowski, Wald"
+    method = "DeLong, Wald" if first.patients is None else "Obuchowski, Wald with t"
     if not a.defined:
         gap = undefined(a.reason, method=method, n=first.n, level=level, dropped=first.dropped)
         return AurocComparison(
@@ -299,7 +307,9 @@ def _paired_auroc(first: Scored, second: Scored, level: float) -> AurocCompariso
     )
     variance = auroc_covariance(first, apart, apart)
     error = math.sqrt(variance) if variance >= 0.0 else math.nan
-    half = z_quantile(level) * error if error > 0.0 else math.nan
+    freedom = None if first.patients is None else max(min(class_units(first)) - 1, 1)
+    quantile = z_quantile(level) if freedom is None else t_quantile(level, freedom)
+    half = quantile * error if error > 0.0 else math.nan
     value = a.value - b.value
     alike = error == 0.0 and value == 0.0
     reason = "" if first.patients is None else few_patients(int(first.patients.max()) + 1)
@@ -319,13 +329,12 @@ def _paired_auroc(first: Scored, second: Scored, level: float) -> AurocCompariso
         standard_error=error,
         dropped=first.dropped,
     )
-    z, p_value = _z_test(gap)
     return AurocComparison(
         a=a,
         b=b,
         difference=gap,
-        z=z,
-        p_value=1.0 if alike else p_value,
+        z=_standardised(gap),
+        p_value=1.0 if alike else _wald_p(gap, freedom),
         covariance=covariance,
         paired=True,
     )
@@ -344,6 +353,7 @@ def _paired_figure(
     hit_a, hit_b = right[0][among], right[1][among]
     test: McNemarTest | None = None
     counts: PairedCounts | None = None
+    at: AtLevel | None = None
     why = f"no image counts towards the {name}"
     if data.patients is None or hit_a.size == 0:
         a, b = (
@@ -353,16 +363,17 @@ def _paired_figure(
         n11 = int(np.count_nonzero(hit_a & hit_b))
         n10, n01 = int(np.count_nonzero(hit_a & ~hit_b)), int(np.count_nonzero(~hit_a & hit_b))
         counts = PairedCounts(n11=n11, n10=n10, n01=n01, n00=int(hit_a.size) - n11 - n10 - n01)
-        difference = paired_difference(counts, level=level, method=method)
+        at = partial(_paired_at, counts, method)
+        difference = at(level)
         test = mcnemar(counts)
-        p_value = test.p_mid if hit_a.size else math.nan
+        p_value = two_sided_p(at, 0.0)
     else:
         codes = np.unique(data.patients[among], return_inverse=True)[1].astype(np.int64)
         a, b = (clustered_share(hit, codes, level=level) for hit in (hit_a, hit_b))
         counts = PairedCounts.from_vectors(hit_a, hit_b)
         subset = replace(data, y=data.y[among], score=data.score[among], patients=codes)
-        difference = _mean_difference(hit_a.astype(np.float64) - hit_b, subset, level)
-        p_value = 1.0 if counts.discordant == 0 else _z_test(difference)[1]
+        difference, freedom = _mean_difference(hit_a.astype(np.float64) - hit_b, subset, level)
+        p_value = 1.0 if counts.discordant == 0 else _wald_p(difference, freedom)
     return PairedFigure(
         name=name,
         a=a,
@@ -371,15 +382,16 @@ def _paired_figure(
         counts=counts,
         mcnemar=test,
         p_value=p_value,
-        non_inferiority=None if margin is None else non_inferiority(difference, margin=margin),
+        non_inferiority=_margin_test(difference, margin, at),
     )
 
 
-def _mean_difference(gain: FloatVector, data: Scored, level: float) -> Estimate:
+def _mean_difference(gain: FloatVector, data: Scored, level: float) -> tuple[Estimate, int]:
+    """Return the difference and the degrees of freedom of its interval."""
     error, freedom = clustered_mean_error(gain, data)
     value = float(gain.mean())
     half = t_quantile(level, freedom) * error if freedom > 0 and error > 0.0 else math.nan
-    return bounded(
+    found = bounded(
         value,
         (value - half, value + half),
         low=-1.0,
@@ -392,29 +404,54 @@ def _mean_difference(gain: FloatVector, data: Scored, level: float) -> Estimate:
         else "no interval: the two do not differ enough to judge",
         standard_error=error,
     )
+    return found, freedom
 
 
-def _share(name: str, data: Scored, threshold: float, level: float) -> Estimate:
+def _share_at(name: str, data: Scored, threshold: float) -> AtLevel:
     called = data.score >= threshold
+    among = {"sensitivity": data.y, "specificity": ~data.y}.get(name, np.ones(data.n, dtype=np.bool_))
+    hit, why = (called == data.y)[among], f"no image counts towards the {name}"
     if data.patients is not None:
-        among = {"sensitivity": data.y, "specificity": ~data.y}.get(name, np.ones(data.n, dtype=np.bool_))
-        return clustered_share(
-            (called == data.y)[among],
-            data.patients[among],
-            level=level,
-            why_undefined=f"no image counts towards the {name}",
-        )
-    counts = count(data, threshold)
-    if name == "accuracy":
-        return proportion(counts.tp + counts.tn, counts.n, level=level)
-    return (sensitivity if name == "sensitivity" else specificity)(counts, level=level)
+        return partial(_clustered_at, hit, data.patients[among], why)
+    return partial(_proportion_at, int(np.count_nonzero(hit)), int(hit.size), why)
 
 
-def _z_test(difference: Estimate) -> tuple[float, float]:
-    if not difference.standard_error > 0.0:
-        return math.nan, math.nan
-    z = difference.value / difference.standard_error
-    return z, float(2.0 * special.ndtr(-abs(z)))
+def _clustered_at(hit: BoolVector, codes: IntVector, why: str, level: float) -> Estimate:
+    return clustered_share(hit, codes, level=level, why_undefined=why)
+
+
+def _proportion_at(successes: int, trials: int, why: str, level: float) -> Estimate:
+    return proportion(successes, trials, level=level, why_undefined=why)
+
+
+def _paired_at(counts: PairedCounts, method: PairedMethod, level: float) -> Estimate:
+    return paired_difference(counts, level=level, method=method)
+
+
+def _between(a: AtLevel, b: AtLevel) -> AtLevel:
+    def gap(level: float) -> Estimate:
+        return difference_of_independent(a(level), b(level), low=-1.0, high=1.0)
+
+    return gap
+
+
+def _margin_test(
+    difference: Estimate, margin: float | None, at: AtLevel | None = None
+) -> NonInferiority | None:
+    return None if margin is None else non_inferiority_of(difference, margin=margin, at=at)
+
+
+def _standardised(difference: Estimate) -> float:
+    error = difference.standard_error
+    return difference.value / error if error > 0.0 else math.nan
+
+
+def _wald_p(difference: Estimate, freedom: int | None) -> float:
+    """Return the two-sided p value of a Wald interval: normal, or t where it has a freedom."""
+    z = abs(_standardised(difference))
+    if not difference.has_interval or math.isnan(z):
+        return math.nan
+    return float(2.0 * (special.ndtr(-z) if freedom is None else special.stdtr(freedom, -z)))
 
 
 def _thresholds(a: Threshold | None, b: Threshold | None) -> tuple[float, float] | None:

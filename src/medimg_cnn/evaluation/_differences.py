@@ -12,9 +12,11 @@ from scipy import optimize, special, stats
 
 from medimg_cnn._validation import check_choice, check_integer, check_number
 from medimg_cnn._vectors import as_labels, same_length
+from medimg_cnn.evaluation._clustered import t_quantile
 from medimg_cnn.evaluation._combine import Limits, difference_limits
 from medimg_cnn.evaluation._estimate import Estimate, bounded, undefined
 from medimg_cnn.evaluation._inputs import check_level
+from medimg_cnn.evaluation._inversion import AtLevel, one_sided_p
 from medimg_cnn.evaluation._proportions import proportion, wilson_limits, z_quantile
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
     "difference_of_independent",
     "mcnemar",
     "non_inferiority",
+    "non_inferiority_of",
     "paired_difference",
     "proportion_difference",
 ]
@@ -112,9 +115,12 @@ class NonInferiority:
         noninferior: lower bound > -margin; None where there is no interval.
         superior: lower bound > 0; None where there is no interval.
         equivalent: the whole interval inside (-margin, margin); None where there is no interval.
-        z: (difference + margin) / standard error; NaN where the method has no standard error.
-        p_one_sided: of the hypothesis difference <= -margin.
+        z: (difference + margin) / standard error; NaN where the method has no standard error. The decision
+            is by the interval, which need not be difference +- 1.96 SE.
+        p_one_sided: of the hypothesis difference <= -margin, of the method of the interval: below
+            1 - ``level_one_sided`` if and only if ``noninferior``. NaN where it cannot be had (``reason``).
         level_one_sided: confidence of the lower bound by itself, (1 + level) / 2.
+        reason: why there is no p value, or empty.
     """
 
     difference: Estimate
@@ -125,6 +131,7 @@ class NonInferiority:
     z: float
     p_one_sided: float
     level_one_sided: float
+    reason: str = ""
 
 
 def proportion_difference(
@@ -256,7 +263,9 @@ def non_inferiority(difference: Estimate, *, margin: float) -> NonInferiority:
     """Return whether a difference (new - reference) rules out a loss beyond ``margin``.
 
     The decision is by the lower bound of the two-sided interval, so a 95% interval is a one-sided test at
-    2.5%. The margin must have been set before the data were seen.
+    2.5%. The margin must have been set before the data were seen. The p value follows from an interval of
+    the form value +- quantile times SE (normal or Student's t); of other intervals ``compare`` and
+    ``compare_unpaired`` give it, which know how the interval was made.
 
     Raises:
         ArgumentError: the margin is negative or not finite.
@@ -266,20 +275,53 @@ def non_inferiority(difference: Estimate, *, margin: float) -> NonInferiority:
         >>> non_inferiority(gain, margin=0.05).noninferior
         True
     """
+    return non_inferiority_of(difference, margin=margin)
+
+
+def non_inferiority_of(difference: Estimate, *, margin: float, at: AtLevel | None = None) -> NonInferiority:
+    """Return ``non_inferiority``; ``at`` gives the same difference with an interval of any level."""
     margin = check_number("margin", margin, low=0.0)
     known = difference.has_interval
     error = difference.standard_error
-    z = (difference.value + margin) / error if error > 0.0 else math.nan
+    p_value = _wald_p(difference, -margin) if at is None else one_sided_p(at, -margin)
+    reason = ""
+    if math.isnan(p_value):
+        reason = "no p value: the interval is not a multiple of the standard error to either side"
+        if not known:
+            reason = "no p value: there is no interval"
     return NonInferiority(
         difference=difference,
         margin=margin,
         noninferior=difference.lower > -margin if known else None,
         superior=difference.lower > 0.0 if known else None,
         equivalent=(difference.lower > -margin and difference.upper < margin) if known else None,
-        z=z,
-        p_one_sided=math.nan if math.isnan(z) else float(special.ndtr(-z)),
+        z=(difference.value + margin) / error if error > 0.0 else math.nan,
+        p_one_sided=p_value,
         level_one_sided=(1.0 + difference.level) / 2.0,
+        reason=reason,
     )
+
+
+def _wald_p(difference: Estimate, null: float) -> float:
+    """Return the one-sided p value of a symmetric interval: normal, or t with the freedom it shows."""
+    error = difference.standard_error
+    if not (difference.has_interval and error > 0.0):
+        return math.nan
+    below, above = difference.value - difference.lower, difference.upper - difference.value
+    half = above if difference.lower == -1.0 else below  # a bound may have been clipped
+    if not (math.isclose(below, above, rel_tol=1e-6) or {difference.lower, difference.upper} & {-1.0, 1.0}):
+        return math.nan
+    z = z_quantile(difference.level)
+    if abs(half / (z * error) - 1.0) < 0.01:  # rounded figures too
+        return float(special.ndtr((null - difference.value) * z / half))
+    if not z * error < half <= t_quantile(difference.level, 1) * error:
+        return math.nan
+
+    def excess(freedom: float) -> float:
+        return t_quantile(difference.level, freedom) * error - half
+
+    freedom = float(optimize.brentq(excess, 1.0, 1e4))
+    return float(special.stdtr(freedom, (null - difference.value) / error))
 
 
 def _tango(counts: PairedCounts, level: float) -> Limits:
