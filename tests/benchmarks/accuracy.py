@@ -90,7 +90,8 @@ def main() -> None:
             row = of_one[-1]
             print(
                 f"{name} seed {seed}: AUROC {row['auroc']:.4f} ({row['lower']:.3f} to {row['upper']:.3f}), "
-                f"accuracy {row['accuracy']:.3f} (at 0.5: {row['accuracy_at_half']:.3f}), epoch {row['kept']} of {row['epochs']}, {row['seconds']} s",
+                f"accuracy {row['accuracy']:.3f} (at 0.5: {row['accuracy_at_half']:.3f}), "
+                f"epoch {row['kept']} of {row['epochs']}, {row['seconds']} s",
                 flush=True,
             )
         auroc, accuracy, at_half = (
