@@ -83,6 +83,24 @@ def test_a_missing_part_is_taken_from_training_by_patient(make_folder: MakeFolde
     assert without.validation is None
 
 
+def test_a_source_without_training_says_what_to_do(make_folder: MakeFolder) -> None:
+    root = make_folder({f"test/{label}": 4 for label in ("normal", "ill")})
+    with pytest.raises(SplitError, match=r"gives test only.*split=None.*load_external"):
+        load_dataset(root, patients=BY_NAME, image_size=8)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"root": "x"}, {"dicom_key": "PatientID"}, {"label": "dx"}, {"path": "file"}, {"split": "fold"}],
+)
+def test_arguments_about_tables_are_refused_elsewhere(
+    make_folder: MakeFolder, make_arrays: MakeArrays, given: dict[str, str]
+) -> None:
+    for source in (make_folder({"normal": 2, "ill": 2}), make_arrays()):
+        with pytest.raises(ArgumentError, match=f"{next(iter(given))}: is for a table"):
+            load_dataset(source, positive=1, **given)
+
+
 def test_given_parts_can_be_set_aside(make_folder: MakeFolder) -> None:
     root = make_folder({f"{part}/{label}": 10 for part in ("train", "test") for label in ("normal", "ill")})
     data = load_dataset(root, patients=BY_NAME, image_size=8, split=None)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medimg_cnn.data import Cases, HoldOut, KFold, LeaveOneSiteOut, NestedKFold
-from medimg_cnn.errors import ArgumentError, SplitError
+from medimg_cnn.errors import ArgumentError, MedimgCnnWarning, SplitError
 
 # Patients with up to 8 images of either class, at up to three sites.
 PATIENTS = st.lists(
@@ -130,6 +130,19 @@ def test_a_site_is_tested_alone_and_its_patients_are_nowhere_else() -> None:
     assert ways[0].parts[1] == ""
     assert ways[1].parts[0] == ""
     assert (ways[2].parts[:2] != "").all()
+
+
+def test_a_site_of_one_class_is_passed_over() -> None:
+    sites = np.array(["a", "b", "c"] * 20)
+    labels = np.where(sites == "b", 0, np.arange(60) // 3 % 2)
+    cases = Cases(labels=labels, groups=np.arange(60), columns={"site": sites})
+    with pytest.warns(MedimgCnnWarning, match=r"both classes are not tested: 'b'\."):
+        ways = list(LeaveOneSiteOut().assign(cases, seed=0))
+    assert [way.name for way in ways] == ["site a", "site c"]
+    assert (ways[0].parts[sites == "b"] != "").all()
+    apart = Cases(labels=np.arange(60) % 2, groups=np.arange(60), columns={"site": np.arange(60) % 2})
+    with pytest.raises(SplitError, match="not tested: '0', '1'"):
+        list(LeaveOneSiteOut().assign(apart, seed=0))
 
 
 def test_a_site_column_must_be_there_and_name_two_sites() -> None:

@@ -30,6 +30,7 @@ from medimg_cnn.data.readers import (
 if TYPE_CHECKING:
     from medimg_cnn.data._batches import BatchIterator, Split
     from medimg_cnn.data._dataset import Dataset
+    from medimg_cnn.data._external import load_external
     from medimg_cnn.data._load import load_dataset
     from medimg_cnn.data._summary import DatasetSummary
     from medimg_cnn.data.phantoms import make_phantoms
@@ -54,6 +55,7 @@ __all__ = [
     "dicom_identifiers",
     "is_image_file",
     "load_dataset",
+    "load_external",
     "make_phantoms",
     "read_decoded",
     "read_image",
@@ -67,6 +69,7 @@ _LAZY = {
     "DatasetSummary": "_summary",
     "Split": "_batches",
     "load_dataset": "_load",
+    "load_external": "_external",
     "make_phantoms": "phantoms",
 }
 

@@ -69,10 +69,10 @@ class Split(keras.utils.PyDataset):  # type: ignore[misc] # Keras ships no types
     some batches twice in its first epoch and others not (Keras 3.15: what it read ahead while it looked at the first
     batch is served again). ``workers`` is therefore 1, and cannot be set higher.
 
-    Made by ``load_dataset``; not to be built by hand.
+    Made by ``load_dataset`` and ``load_external``; not to be built by hand.
 
     Attributes:
-        part: "train", "validation" or "test".
+        part: "train", "validation", "test" or "external".
         labels: (n,) int8, 1 = positive.
         sample_ids: (n,) texts.
         patient_ids: (n,) texts, or None where patients are not known.
@@ -133,7 +133,7 @@ class Split(keras.utils.PyDataset):  # type: ignore[misc] # Keras ships no types
 
     @property
     def part(self) -> str:
-        """The part's name: "train", "validation" or "test"."""
+        """The part's name: "train", "validation", "test" or "external"."""
         return self._table.part
 
     @property

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["Dataset", "Pool", "Unreadable", "divide"]
+__all__ = ["Dataset", "Pool", "Unreadable", "divide", "fingerprint_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,7 +195,7 @@ def divide(pool: Pool, parts: StrVector, *, notes: tuple[str, ...] = (), name: s
                 f"{pool.origin}: every part must have images of both classes; {part} has {rows.size} images and none "
                 f"of {' or '.join(map(repr, lacking))}. Give other parts, or pass split=None to split anew."
             )
-    fingerprint = _fingerprint(pool, chosen)
+    fingerprint = fingerprint_of(pool, chosen)
     splits = {
         part: Split(
             pool.table.select(rows, part=part),
@@ -222,9 +222,10 @@ def divide(pool: Pool, parts: StrVector, *, notes: tuple[str, ...] = (), name: s
     )
 
 
-def _fingerprint(
+def fingerprint_of(
     pool: Pool, chosen: dict[str, np.ndarray[tuple[int], np.dtype[np.int64]]]
 ) -> DatasetFingerprint:
+    """Return the fingerprint of a pool of which these rows make up these parts."""
     lines: list[str] = []
     for part, rows in chosen.items():
         labels = pool.table.labels[rows].tolist()

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import warnings
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 
 from medimg_cnn._types import ImageSize, PathLike, StrVector
 from medimg_cnn._validation import check_fraction, check_image_size, check_integer, check_seed, explain
-from medimg_cnn.data._batches import PartTable
-from medimg_cnn.data._dataset import Dataset, Pool, Unreadable, divide
+from medimg_cnn.data._assemble import make_pool, quarantine, two_classes, warn_and_note
+from medimg_cnn.data._dataset import Dataset, Pool, divide
 from medimg_cnn.data._groups import (
     check_given_parts,
     contradictory_labels,
     crossing_contents,
-    groups_of,
-    repeated_contents,
 )
-from medimg_cnn.data._positive import choose_classes, label_text
-from medimg_cnn.data._prepare import PixelOptions, Prepared, prepare
+from medimg_cnn.data._prepare import PixelOptions, prepare
 from medimg_cnn.data._preprocessing import Fit
 from medimg_cnn.data._records import Patients, Records, SourceOptions
 from medimg_cnn.data._split import PARTS, Cases, HoldOut, check_fractions
 from medimg_cnn.data.readers import ReadOptions
 from medimg_cnn.data.sources import open_source
-from medimg_cnn.errors import ArgumentError, DataError, LabelError, MedimgCnnWarning
+from medimg_cnn.errors import ArgumentError, SplitError
 
 __all__ = ["load_dataset"]
 
@@ -50,6 +44,7 @@ def load_dataset(
     split: str | None = "split",
     subgroups: Sequence[str] | Mapping[str, Sequence[Any]] = (),
     root: PathLike | None = None,
+    shared_patient_ids: bool = False,
     dicom_key: Literal["PatientID", "StudyInstanceUID", "SOPInstanceUID"] | None = None,
     fractions: tuple[float, float, float] = (0.7, 0.15, 0.15),
     seed: int = 0,
@@ -92,6 +87,8 @@ def load_dataset(
             from training, by patient. None splits anew.
         subgroups: columns to carry along, for example ("site", "sex"). For arrays: name -> values.
         root: folder or archive that a table's paths are relative to; by default the folder of the table.
+        shared_patient_ids: for a mapping of sites: one id at two sites is one patient. By default it is two, because
+            many sites number their own from 1.
         dicom_key: for a table of labels of DICOM files below ``root``: which identifier its rows name, in a
             column of that name (or of the name ``path``). A row may have many files. Patients are then known
             from the files, unless ``patients`` says otherwise.
@@ -99,7 +96,8 @@ def load_dataset(
         seed: of the division and of the order of batches, 0 to 2**31 - 1. The same seed divides the same images
             in the same way whatever the order of rows or files.
         batch_size: images in a batch.
-        max_unreadable: share of images that may be unreadable, 0 to 1; more is an error.
+        max_unreadable: share of images that may be unreadable, 0 to 1; more is an error. With the default 0.01 and
+            fewer than 100 images none may be.
         allow_shared_patients: go on, with a warning, where given parts share patients.
         cache: folder in which decoded images are kept for the next time; an interrupted preparation goes on
             there. By default nothing is kept unless the images do not fit ``memory_budget``: then those beyond
@@ -143,17 +141,18 @@ def load_dataset(
         subgroups=subgroups,
         root=None if root is None else str(root),
         dicom_key=dicom_key,
+        shared_patient_ids=shared_patient_ids,
     )
     records = open_source(source, options)
-    records, names = _two_classes(records, positive=positive, classes=classes)
+    records, names = two_classes(records, positive=positive, classes=classes)
     origin = records.origin
     given = None if records.parts is None else np.asarray(records.parts, dtype=np.str_)
     known = None if records.patients is None else np.asarray(records.patients, dtype=np.str_)
     notes = list(records.notes)
     if given is not None:
-        _warn_and_note(notes, check_given_parts(known, given, origin=origin, allow=allow_shared_patients))
+        warn_and_note(notes, check_given_parts(known, given, origin=origin, allow=allow_shared_patients))
     if known is None:
-        _warn_and_note(
+        warn_and_note(
             notes,
             "Patients are not known: images of one patient may be in two parts, which flatters every result, "
             "and intervals take each image for a patient of its own. Pass patients=.",
@@ -171,157 +170,27 @@ def load_dataset(
             progress=progress,
         ),
     )
-    unreadable = _quarantine(records, prepared, max_unreadable)
+    unreadable = quarantine(records, prepared, max_unreadable)
     if unreadable:
         listed = "; ".join(item.reason for item in unreadable[:3])
-        _warn_and_note(
+        warn_and_note(
             notes,
             f"{len(unreadable)} of {len(records.labels)} images cannot be read and were left out: {listed}",
         )
-    pool = _pool(records, names, prepared, notes, unreadable, batch_size=batch_size, seed=seed)
+    pool = make_pool(records, names, prepared, notes, unreadable, batch_size=batch_size, seed=seed)
     given = None if given is None else given[pool.table.rows]
     said: list[str] = []
-    _warn_and_note(said, contradictory_labels(pool.digests, pool.table.labels))
+    warn_and_note(said, contradictory_labels(pool.digests, pool.table.labels))
     if given is not None:
-        _warn_and_note(said, crossing_contents(pool.digests, given))
+        warn_and_note(said, crossing_contents(pool.digests, given))
     parts, how = _parts(pool, given, shares, seed)
     return divide(pool, parts, notes=(*said, *how))
-
-
-def _two_classes(
-    records: Records, *, positive: object, classes: Sequence[Any] | None
-) -> tuple[Records, tuple[str, str]]:
-    counts = Counter(records.labels)
-    if classes is None:
-        ordered = {name: counts[name] for name in sorted(counts)}
-        return records, choose_classes(
-            ordered, positive=positive, kind=records.label_kind, origin=records.origin
-        )
-    if not isinstance(classes, (tuple, list)) or len(classes) != 2 or positive is not None:
-        rule = "must be (negative, positive), and then positive is not given"
-        raise ArgumentError(explain("classes", rule, classes))
-    names = (label_text(classes[0]), label_text(classes[1]))
-    for name in names:
-        if name not in counts:
-            listed = ", ".join(f"{known!r} ({count})" for known, count in sorted(counts.items()))
-            raise LabelError(explain("classes", f"each must be a label of {records.origin}, {listed}", name))
-    keep = [index for index, name in enumerate(records.labels) if name in names]
-    dropped = len(records.labels) - len(keep)
-    note = f"Left out images of other labels than {names[0]!r} and {names[1]!r}: {dropped}."
-    return _selected(records, keep, (note,) if dropped else ()), names
-
-
-def _selected(records: Records, keep: Sequence[int], notes: tuple[str, ...]) -> Records:
-    def pick(values: Sequence[str]) -> list[str]:
-        return [values[index] for index in keep]
-
-    return replace(
-        records,
-        sample_ids=pick(records.sample_ids),
-        labels=pick(records.labels),
-        pixels=_Chosen(records.pixels, keep),
-        patients=None if records.patients is None else pick(records.patients),
-        parts=None if records.parts is None else pick(records.parts),
-        columns={name: pick(values) for name, values in records.columns.items()},
-        notes=records.notes + notes,
-    )
-
-
-class _Chosen:
-    """Some images of another source."""
-
-    def __init__(self, pixels: Any, keep: Sequence[int]) -> None:
-        self._pixels, self._keep = pixels, keep
-
-    def __len__(self) -> int:
-        return len(self._keep)
-
-    @property
-    def native_size(self) -> ImageSize | None:
-        size: ImageSize | None = self._pixels.native_size
-        return size
-
-    def digest(self, index: int) -> str:
-        return str(self._pixels.digest(self._keep[index]))
-
-    def decode(self, index: int, options: ReadOptions, minimum_size: ImageSize | None) -> Any:
-        return self._pixels.decode(self._keep[index], options, minimum_size)
 
 
 def _size(image_size: int | ImageSize | None, records: Records) -> ImageSize:
     if image_size is not None:
         return check_image_size("image_size", image_size)
     return records.pixels.native_size or _FILE_SIZE
-
-
-def _quarantine(records: Records, prepared: Prepared, limit: float) -> tuple[Unreadable, ...]:
-    n, failures = len(records.labels), prepared.failures
-    if len(failures) > limit * n:
-        listed = "\n".join(f"  {failures[index]}" for index in sorted(failures)[:5])
-        raise DataError(
-            f"{records.origin}: at most {limit:.1%} of the images may be unreadable (max_unreadable); {len(failures)} "
-            f"of {n} are. The first:\n{listed}\nRepair or remove them, or pass a larger max_unreadable."
-        )
-    return tuple(
-        Unreadable(sample_id=records.sample_ids[index], label=records.labels[index], reason=failures[index])
-        for index in sorted(failures)
-    )
-
-
-def _pool(
-    records: Records,
-    names: tuple[str, str],
-    prepared: Prepared,
-    notes: Sequence[str],
-    unreadable: tuple[Unreadable, ...],
-    *,
-    batch_size: int,
-    seed: int,
-) -> Pool:
-    kept = np.array(
-        [index for index in range(len(records.labels)) if index not in prepared.failures], dtype=np.int64
-    )
-
-    def column(values: Sequence[str]) -> StrVector:
-        return np.asarray(values, dtype=np.str_)[kept]
-
-    facts = [prepared.facts[index] for index in kept.tolist()]
-    known = [fact for fact in facts if fact is not None]
-    table = PartTable(
-        part="",
-        labels=(column(records.labels) == names[1]).astype(np.int8),
-        sample_ids=column(records.sample_ids),
-        rows=kept,
-        classes=names,
-        patient_ids=None if records.patients is None else column(records.patients),
-        subgroups={name: column(values) for name, values in records.columns.items()},
-        facts={
-            "format": np.array([fact.format for fact in known], dtype=np.str_),
-            "mode": np.array([fact.mode for fact in known], dtype=np.str_),
-            "bit_depth": np.array([fact.bit_depth for fact in known], dtype=np.int64),
-            "height": np.array([fact.height for fact in known], dtype=np.int64),
-            "width": np.array([fact.width for fact in known], dtype=np.int64),
-        },
-    )
-    digests = column(prepared.digests)
-    copies = repeated_contents(digests)
-    more = (
-        (f"Images with the content of another one, kept in its part where parts are not given: {copies}.",)
-        if copies
-        else ()
-    )
-    return Pool(
-        table=table,
-        store=prepared.store,
-        groups=groups_of(table.patient_ids, digests.tolist()),
-        digests=digests,
-        preprocessing=prepared.preprocessing,
-        batch_size=batch_size,
-        seed=seed,
-        origin=records.origin,
-        unreadable=unreadable,
-        notes=(*notes, *more),
-    )
 
 
 def _parts(
@@ -332,6 +201,13 @@ def _parts(
     if given is None:
         parts = next(HoldOut(shares).assign(cases, seed=seed)).parts
         return parts, (_division(parts, shares, pool),)
+    source = given == "train"
+    if not source.any():
+        there = " and ".join(name for name in PARTS if (given == name).any())
+        raise SplitError(
+            f"{pool.origin}: there must be a training part; the source gives {there} only. Pass split=None to divide "
+            "its images anew, or read it with load_external to test a model on it."
+        )
     wanted = tuple(
         share if name == "train" or not (given == name).any() else 0.0
         for name, share in zip(PARTS, shares, strict=True)
@@ -339,7 +215,6 @@ def _parts(
     missing = [name for name, share in zip(PARTS, wanted, strict=True) if share > 0 and name != "train"]
     if not missing:
         return given, ("The parts are those that the source gives.",)
-    source = given == "train"
     total = sum(wanted)
     rescaled = (wanted[0] / total, wanted[1] / total, wanted[2] / total)
     parts = given.astype("<U10")
@@ -354,9 +229,3 @@ def _division(parts: StrVector, shares: tuple[float, float, float], pool: Pool) 
     wanted = " / ".join(f"{share:.1%}" for share in shares)
     reached = " / ".join(f"{size:.1%}" for size in sizes)
     return f"Divided by {unit}, both classes alike: wanted {wanted}, reached {reached}."
-
-
-def _warn_and_note(notes: list[str], text: str) -> None:
-    if text:
-        notes.append(text)
-        warnings.warn(text, MedimgCnnWarning, stacklevel=3)

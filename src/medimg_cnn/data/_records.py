@@ -82,6 +82,9 @@ class SourceOptions:
     subgroups: Sequence[str] | Mapping[str, Sequence[Any]] = ()
     root: str | None = None
     dicom_key: str | None = None
+    shared_patient_ids: bool = False
+    one_of: tuple[str, ...] = ()
+    """Labels of which a single one is enough, for an external test set."""
 
     @property
     def subgroup_names(self) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from medimg_cnn._types import StrVector
 from medimg_cnn._validation import check_fraction, check_integer, check_number, explain, suggest
 from medimg_cnn.data._balance import deal_groups
-from medimg_cnn.errors import ArgumentError, SplitError
+from medimg_cnn.errors import ArgumentError, MedimgCnnWarning, SplitError
 
 __all__ = [
     "PARTS",
@@ -194,7 +195,8 @@ class NestedKFold:
 class LeaveOneSiteOut:
     """One division for each value of a column: its images are the test, all others train and validate.
 
-    Images, elsewhere, of patients who also have images at the tested site take no part in that division.
+    Images, elsewhere, of patients who also have images at the tested site take no part in that division. A site
+    without images of both classes is not tested, which warns.
 
     Attributes:
         column: the column of sites; it must be among the dataset's subgroups.
@@ -208,7 +210,15 @@ class LeaveOneSiteOut:
         check_number("validation", self.validation, low=0.0, high=1.0, high_open=True)
 
     def assign(self, cases: Cases, *, seed: int) -> Iterator[Assignment]:
-        """Yield one division for each site, by name."""
+        """Yield one division for each site, by name.
+
+        Raises:
+            SplitError: there is no such column, fewer than two sites, or none to test; or sites share so many patients
+                that too few images are left to train on.
+
+        Warns:
+            MedimgCnnWarning: a site has images of one class only.
+        """
         if self.column not in cases.columns:
             raise SplitError(
                 f"column: there is no subgroup column {self.column!r}. {suggest(self.column, list(cases.columns))} "
@@ -220,13 +230,33 @@ class LeaveOneSiteOut:
             raise SplitError(
                 f"column: {self.column!r} must name at least two sites; it has {names.tolist()}."
             )
-        for site in names:
+        whole = [site for site in names if set(cases.labels[sites == site].tolist()) == {0, 1}]
+        if len(whole) < names.size:
+            lacking = ", ".join(repr(str(site)) for site in names if site not in whole)
+            text = f"Sites without images of both classes are not tested: {lacking}."
+            if not whole:
+                raise SplitError(f"column: {self.column!r}: {text} Give another column.")
+            warnings.warn(text, MedimgCnnWarning, stacklevel=2)
+        for site in whole:
             tested = sites == site
             shared = np.isin(cases.groups, cases.groups[tested]) & ~tested
             kept = ~shared
+            if set(cases.labels[kept & ~tested].tolist()) != {0, 1}:
+                self._explain_overlap(cases, site, tested, shared)
             parts = np.full(len(sites), "", dtype="<U10")
             parts[kept] = _with_validation(cases.select(kept), tested[kept], self.validation, seed)
             yield Assignment(name=f"{self.column} {site}", parts=parts)
+
+    def _explain_overlap(
+        self, cases: Cases, site: str, tested: NDArray[np.bool_], shared: NDArray[np.bool_]
+    ) -> None:
+        patients = np.unique(cases.groups[shared]).size
+        raise SplitError(
+            f"{self.column} {str(site)!r}: the other sites must have images of both classes to train on; "
+            f"{int((~tested & ~shared).sum())} of their {int((~tested).sum())} images are left without those of "
+            f"{patients} patients (or identical images) that are also at this site. If sites number their patients "
+            "themselves put the site into the patient id, or pass the sites as a mapping, which does so."
+        )
 
 
 def check_fractions(argument: str, value: Sequence[float]) -> tuple[float, float, float]:

@@ -50,6 +50,32 @@ def test_an_archive_is_as_good_as_its_folder(
     assert (packed.train.arrays()[0] == plain.train.arrays()[0]).all()
 
 
+@pytest.mark.parametrize("suffix", [".zip", ".tar.gz"])
+def test_one_folder_around_all_is_passed_through(
+    make_folder: Callable[..., Path], tmp_path: Path, suffix: str
+) -> None:
+    root = make_folder({"normal": 20, "tumour": 20})
+    members = {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(root.rglob("*.png"))}
+    table = "path,patient\n" + "".join(f"{name},{name[:12]}\n" for name in members)
+    wrapped = {f"chest/{name}": content for name, content in members.items()} | {
+        "chest/labels.csv": table.encode(), "LICENSE": b"free", "chest/normal/.hidden": b""
+    }  # fmt: skip
+    packed = load_dataset(pack(tmp_path / f"x{suffix}", wrapped), patients="patient", image_size=8)
+    assert set(packed.table["sample_id"]) == set(members)
+    assert any("All images lie in the folder 'chest'" in note for note in packed.notes)
+    assert any("hidden files or folders: 1" in note for note in packed.notes)
+    (root / "labels.csv").write_text(table)
+    assert packed.fingerprint == load_dataset(root, patients="patient", image_size=8).fingerprint
+
+
+def test_folders_of_parts_and_classes_are_not_passed_through(tmp_path: Path) -> None:
+    parts = {f"{part}/{label}/1.png": b"x" for part in ("train", "test") for label in "ab"}
+    records = open_source(pack(tmp_path / "a.zip", parts), SourceOptions())
+    assert records.parts == ["test", "test", "train", "train"]
+    with pytest.raises(DataError, match="all 2 images lie in 'a'"):
+        open_source(pack(tmp_path / "b.zip", {"a/1.png": b"x", "a/b/2.png": b"x"}), SourceOptions())
+
+
 def test_a_manifest_beside_an_archive(make_folder: Callable[..., Path], tmp_path: Path) -> None:
     root = make_folder({"normal": 20, "tumour": 20})
     members = {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(root.rglob("*.png"))}

@@ -10,7 +10,7 @@ import pytest
 from medimg_cnn.data import LeaveOneSiteOut, load_dataset
 from medimg_cnn.data._records import SourceOptions
 from medimg_cnn.data.sources import open_source
-from medimg_cnn.errors import ArgumentError
+from medimg_cnn.errors import ArgumentError, SplitError
 
 BY_NAME = re.compile(r"(p\d+)_")
 
@@ -45,12 +45,30 @@ def test_pixels_of_each_site_are_its_own() -> None:
     assert records.sample_ids == ["a/0", "a/1", "b/0", "b/1", "b/2", "b/3"]
 
 
-def test_an_id_at_two_sites_is_one_patient(tmp_path: Path) -> None:
+def test_an_id_at_two_sites_is_one_patient_only_where_that_is_said(tmp_path: Path) -> None:
     for site in "ab":
         (tmp_path / site).mkdir()
         (tmp_path / site / "m.csv").write_text("path,label,patient\n1.png,x,P1\n2.png,y,P2\n")
     sources = {site: tmp_path / site / "m.csv" for site in "ab"}
-    assert open_source(sources, SourceOptions(patients="patient")).patients == ["P1", "P2", "P1", "P2"]
+    records = open_source(sources, SourceOptions(patients="patient"))
+    assert records.patients == ["a/P1", "a/P2", "b/P1", "b/P2"]
+    assert any("more than one site, taken for different patients: 2" in note for note in records.notes)
+    said = open_source(sources, SourceOptions(patients="patient", shared_patient_ids=True))
+    assert said.patients == ["P1", "P2", "P1", "P2"]
+    assert said.notes == ()
+
+
+def test_sites_that_number_their_patients_alike_can_be_left_out(make_folder: Callable[..., Path]) -> None:
+    sources = {site: make_folder({"normal": 20, "ill": 20}, root=site, seed=n) for n, site in enumerate("ab")}
+
+    def number(path: str) -> str:
+        return str(int(path.split("/p")[1].split("_", maxsplit=1)[0]) % 1000)
+
+    data = load_dataset(sources, patients=number, positive="ill", image_size=8)
+    assert [fold.test.n for fold in data.folds(LeaveOneSiteOut())] == [40, 40]
+    shared = load_dataset(sources, patients=number, positive="ill", image_size=8, shared_patient_ids=True)
+    with pytest.raises(SplitError, match=r"site 'a'.*0 of their 40 images.*20 patients.*put the site into"):
+        list(shared.folds(LeaveOneSiteOut()))
 
 
 def test_values_of_patients_at_several_sites_are_a_mapping() -> None:

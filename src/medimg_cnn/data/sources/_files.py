@@ -18,7 +18,7 @@ from medimg_cnn.errors import ImageReadError
 if TYPE_CHECKING:
     from medimg_cnn.data.readers import DecodedImage, ReadOptions
 
-__all__ = ["FilePixels", "Folder", "FoundFiles", "Tree", "choose_images"]
+__all__ = ["Below", "FilePixels", "Folder", "FoundFiles", "Tree", "choose_images"]
 
 # A file so named is meant as an image: where it cannot be decoded it is listed, not passed over.
 _IMAGE_SUFFIXES = frozenset(
@@ -117,6 +117,31 @@ class Folder:
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "the path is not valid"
             raise ImageReadError(f"{full}: must be a readable file; {reason}. Check the path.") from error
+
+    def pixels(self, paths: Sequence[str]) -> FilePixels:
+        """Return what decodes these files."""
+        return FilePixels(self.open, paths)
+
+
+class Below:
+    """A folder inside a tree, seen as a tree."""
+
+    def __init__(self, tree: Tree, folder: str) -> None:
+        self._tree, self._start = tree, f"{folder}/"
+
+    @property
+    def name(self) -> str:
+        """The path of the tree, and that of the folder in it."""
+        return f"{self._tree.name}/{self._start[:-1]}"
+
+    def files(self) -> FoundFiles:
+        """Return the files below the folder."""
+        paths = [path for path in self._tree.files().paths if path.startswith(self._start)]
+        return FoundFiles([path.removeprefix(self._start) for path in paths])
+
+    def open(self, path: str) -> BinaryIO:
+        """Open a file below the folder."""
+        return self._tree.open(self._start + path)
 
     def pixels(self, paths: Sequence[str]) -> FilePixels:
         """Return what decodes these files."""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from medimg_cnn.data._records import Records, SourceOptions
-from medimg_cnn.data.sources._files import FoundFiles, Tree, choose_images
+from medimg_cnn.data.sources._files import Below, FoundFiles, Tree, choose_images
 from medimg_cnn.data.sources._parts import canonical_part
 from medimg_cnn.data.sources._patients import patients_from_paths
 from medimg_cnn.data.sources._tables import (
@@ -21,8 +21,8 @@ from medimg_cnn.errors import ArgumentError, DataError
 __all__ = ["read_folder"]
 
 
-def read_folder(root: Tree, options: SourceOptions) -> Records:
-    """Read a folder of classes.
+def read_folder(root: Tree, options: SourceOptions, *, packed: bool = False) -> Records:
+    """Read a folder of classes; in an archive (``packed``) all of it may lie in one folder, which is passed through.
 
     Raises:
         DataError: there are no images, or they do not lie in folders of classes.
@@ -34,12 +34,18 @@ def read_folder(root: Tree, options: SourceOptions) -> Records:
             f"{root.name}: a folder must hold images in one sub-folder for each class; found no image. "
             + " ".join(found.notes())
         )
+    top = _only_folder(found.paths, options.one_of) if packed else ""
+    if top:
+        root = Below(root, top)
+        ignored = found.ignored
+        found = choose_images(root)
+        found.ignored.update(ignored - found.ignored)
     first = Counter(path.split("/", maxsplit=1)[0] for path in found.paths if "/" in path)
     parts: list[str] | None = None
     if first and all(canonical_part(name) for name in first):
         found, labels, parts = _by_part(found)
     else:
-        found, labels = _by_class(root, found)
+        found, labels = _by_class(root, found, options.one_of)
     named = options.patients if isinstance(options.patients, str) else None
     wanted = [*options.subgroup_names, *([] if named is None else [named])]
     columns = _joined(root, found.paths, wanted, options.path) if wanted else {}
@@ -61,11 +67,22 @@ def read_folder(root: Tree, options: SourceOptions) -> Records:
         parts=None if options.split is None else parts,
         columns={name: columns[name] for name in options.subgroup_names},
         origin=root.name,
-        notes=found.notes(),
+        notes=(
+            *((f"All images lie in the folder {top!r}; paths are relative to it.",) if top else ()),
+            *found.notes(),
+        ),
     )
 
 
-def _by_class(root: Tree, found: FoundFiles) -> tuple[FoundFiles, list[str]]:
+def _only_folder(paths: Sequence[str], classes: Sequence[str]) -> str:
+    """Return the folder that holds all folders of classes, else ""."""
+    tops = {path.split("/", maxsplit=1)[0] for path in paths}
+    top = next(iter(tops))
+    wraps = len(tops) == 1 and all(path.count("/") >= 2 for path in paths)
+    return top if wraps and canonical_part(top) is None and top not in classes else ""
+
+
+def _by_class(root: Tree, found: FoundFiles, one_of: Sequence[str]) -> tuple[FoundFiles, list[str]]:
     inside = [path for path in found.paths if "/" in path]
     if not inside:
         raise DataError(
@@ -76,7 +93,7 @@ def _by_class(root: Tree, found: FoundFiles) -> tuple[FoundFiles, list[str]]:
     if len(inside) < len(found.paths):
         ignored["images outside the folders of the classes"] = len(found.paths) - len(inside)
     labels = [path.split("/", maxsplit=1)[0] for path in inside]
-    if len(set(labels)) == 1:
+    if len(set(labels)) == 1 and labels[0] not in one_of:
         raise DataError(
             f"{root.name}: a folder must hold one sub-folder for each of two classes; all {len(inside)} images lie in "
             f"{labels[0]!r}. If the classes lie inside it, pass that folder."

@@ -31,10 +31,16 @@ def open_source(source: Any, options: SourceOptions) -> Records:
         ArgumentError: the source is of no known kind, or does not exist.
     """
     if isinstance(source, Mapping):
-        return join_sites({str(site): item for site, item in source.items()}, options, open_source)
+        return join_sites({str(site): item for site, item in source.items()}, options, _open_one)
+    _check_table_arguments(source, options, {"label": "label", "split": "split"})
+    return _open_one(source, options)
+
+
+def _open_one(source: Any, options: SourceOptions) -> Records:
     if isinstance(source, (str, os.PathLike)):
         return _open_path(Path(source), options)
     if isinstance(source, tuple) and len(source) == 2:
+        _check_table_arguments(source, options, {"path": "path"})
         return read_arrays(source, options)
     rule = f"must be {_KINDS}, (images, labels), or a mapping of sites to these"
     raise ArgumentError(explain("source", rule, type(source).__name__))
@@ -43,7 +49,9 @@ def open_source(source: Any, options: SourceOptions) -> Records:
 def _open_path(path: Path, options: SourceOptions) -> Records:
     _must_exist("source", path)
     if path.is_dir() or is_archive(path):
-        return read_folder(_tree(path), options)
+        joined = isinstance(options.patients, str) or options.subgroup_names
+        _check_table_arguments(path, options, {} if joined else {"path": "path"})
+        return read_folder(_tree(path), options, packed=not path.is_dir())
     suffix = path.suffix.lower()
     if suffix in TABLE_SUFFIXES:
         root = path.parent if options.root is None else Path(options.root)
@@ -54,8 +62,22 @@ def _open_path(path: Path, options: SourceOptions) -> Records:
             return read_dicom_tree(path, _tree(root), options)
         return read_manifest(path, _tree(root), options)
     if suffix == ".npz":
+        _check_table_arguments(path, options, {"path": "path"})
         return read_npz(path, options)
     raise ArgumentError(explain("source", f"must be {_KINDS}", str(path)))
+
+
+def _check_table_arguments(source: Any, options: SourceOptions, unused: Mapping[str, str]) -> None:
+    """Raise ArgumentError where an argument that is about tables was given for another source, and does nothing."""
+    if isinstance(source, (str, os.PathLike)) and Path(source).suffix.lower() in TABLE_SUFFIXES:
+        return
+    for argument, default in {"root": None, "dicom_key": None, **unused}.items():
+        value = getattr(options, argument)
+        if value is not None and value != default:
+            rule = "is for a table (.csv, .tsv, .parquet) as the source, and would do nothing here"
+            raise ArgumentError(
+                explain(argument, rule, value, "Leave it out, or pass the table as the source.")
+            )
 
 
 def _tree(path: Path) -> Tree:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
@@ -27,8 +28,8 @@ def join_sites(
 ) -> Records:
     """Read each site's source and put them one after the other, with a column "site".
 
-    Sample ids get the site's name in front. Patient ids are left as they are: an id that occurs at two sites
-    is taken for one patient, which can only keep more images together.
+    Sample ids and patient ids get the site's name in front; patient ids not where the user says that an id is one
+    patient at all sites.
 
     Raises:
         ArgumentError: there are fewer than two sites, or only some of them know patients or parts.
@@ -48,6 +49,7 @@ def join_sites(
                 f"{argument}: either all sites or none must give {what}; {', '.join(map(repr, without))} give none. "
                 "Add the column there, or pass None."
             )
+    patients, said = _patients(found, shared=options.shared_patient_ids)
     names = list(tables[0].columns)
     columns: dict[str, Sequence[str]] = {
         name: _chain([table.columns[name] for table in tables]) for name in names
@@ -57,12 +59,12 @@ def join_sites(
         sample_ids=[f"{site}/{name}" for site, table in found.items() for name in table.sample_ids],
         labels=_chain([table.labels for table in tables]),
         pixels=JoinedPixels([table.pixels for table in tables]),
-        patients=None if tables[0].patients is None else _chain([table.patients or () for table in tables]),
+        patients=patients,
         parts=None if tables[0].parts is None else _chain([table.parts or () for table in tables]),
         columns=columns,
         label_kind="boolean" if all(table.label_kind == "boolean" for table in tables) else "text",
         origin=" + ".join(found),
-        notes=tuple(f"{site}: {note}" for site, table in found.items() for note in table.notes),
+        notes=(*(f"{site}: {note}" for site, table in found.items() for note in table.notes), *said),
     )
 
 
@@ -102,6 +104,22 @@ def _without_site(options: SourceOptions) -> SourceOptions:
         step = "Name columns that every site's table has."
         raise ArgumentError(explain("subgroups", "must be names where sites are joined", "a mapping", step))
     return replace(options, subgroups=tuple(name for name in options.subgroups if name != _COLUMN))
+
+
+def _patients(found: Mapping[str, Records], *, shared: bool) -> tuple[list[str] | None, tuple[str, ...]]:
+    ids = {site: table.patients for site, table in found.items() if table.patients is not None}
+    if not ids:
+        return None, ()
+    if shared:
+        return _chain(list(ids.values())), ()
+    sites_of = Counter(patient for patients in ids.values() for patient in set(patients))
+    at_several = sum(count > 1 for count in sites_of.values())
+    note = (
+        f"Patient ids that occur at more than one site, taken for different patients: {at_several}. If they are the "
+        "same patients pass shared_patient_ids=True."
+    )
+    prefixed = [f"{site}/{patient}" for site, patients in ids.items() for patient in patients]
+    return prefixed, (note,) if at_several else ()
 
 
 def _of_site(patients: Patients, site: str) -> Patients:

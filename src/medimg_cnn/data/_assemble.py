@@ -1,0 +1,187 @@
+"""The steps that reading a dataset and reading an external test set share."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from medimg_cnn._types import ImageSize, StrVector
+from medimg_cnn._validation import explain
+from medimg_cnn.data._batches import PartTable
+from medimg_cnn.data._dataset import Pool, Unreadable
+from medimg_cnn.data._groups import groups_of, repeated_contents
+from medimg_cnn.data._positive import choose_classes, label_text
+from medimg_cnn.data._prepare import Prepared
+from medimg_cnn.data._records import Records
+from medimg_cnn.data.readers import ReadOptions
+from medimg_cnn.errors import ArgumentError, DataError, LabelError, MedimgCnnWarning
+
+__all__ = ["make_pool", "one_or_two_classes", "quarantine", "two_classes", "warn_and_note"]
+
+
+def two_classes(
+    records: Records, *, positive: object, classes: Sequence[Any] | None
+) -> tuple[Records, tuple[str, str]]:
+    """Return the records of two labels, and (negative, positive)."""
+    counts = Counter(records.labels)
+    if classes is None:
+        ordered = {name: counts[name] for name in sorted(counts)}
+        return records, choose_classes(
+            ordered, positive=positive, kind=records.label_kind, origin=records.origin
+        )
+    if not isinstance(classes, (tuple, list)) or len(classes) != 2 or positive is not None:
+        rule = "must be (negative, positive), and then positive is not given"
+        raise ArgumentError(explain("classes", rule, classes))
+    names = (label_text(classes[0]), label_text(classes[1]))
+    for name in names:
+        if name not in counts:
+            listed = ", ".join(f"{known!r} ({count})" for known, count in sorted(counts.items()))
+            raise LabelError(explain("classes", f"each must be a label of {records.origin}, {listed}", name))
+    keep = [index for index, name in enumerate(records.labels) if name in names]
+    dropped = len(records.labels) - len(keep)
+    note = f"Left out images of other labels than {names[0]!r} and {names[1]!r}: {dropped}."
+    return _selected(records, keep, (note,) if dropped else ()), names
+
+
+def one_or_two_classes(records: Records, classes: Sequence[Any]) -> tuple[Records, tuple[str, str], str]:
+    """Return the records of these labels, (negative, positive), and the one of which there are none, else "".
+
+    Raises:
+        ArgumentError: ``classes`` are not two labels.
+        LabelError: there are no images of either; or of one only, and others that it may be misspelt for.
+    """
+    if not isinstance(classes, (tuple, list)) or len({label_text(name) for name in classes}) != 2:
+        raise ArgumentError(explain("classes", "must be (negative, positive)", classes))
+    names = (label_text(classes[0]), label_text(classes[1]))
+    counts = Counter(records.labels)
+    absent = [name for name in names if name not in counts]
+    if len(absent) == 2 or (absent and len(counts) > 1):
+        listed = ", ".join(f"{known!r} ({count})" for known, count in sorted(counts.items()))
+        step = "Name (negative, positive) as this source calls them."
+        raise LabelError(
+            explain("classes", f"each must be a label of {records.origin}, {listed}", names, step)
+        )
+    if not absent:
+        records, _ = two_classes(records, positive=None, classes=classes)
+    return records, names, "".join(absent)
+
+
+def _selected(records: Records, keep: Sequence[int], notes: tuple[str, ...]) -> Records:
+    def pick(values: Sequence[str]) -> list[str]:
+        return [values[index] for index in keep]
+
+    return replace(
+        records,
+        sample_ids=pick(records.sample_ids),
+        labels=pick(records.labels),
+        pixels=_Chosen(records.pixels, keep),
+        patients=None if records.patients is None else pick(records.patients),
+        parts=None if records.parts is None else pick(records.parts),
+        columns={name: pick(values) for name, values in records.columns.items()},
+        notes=records.notes + notes,
+    )
+
+
+class _Chosen:
+    """Some images of another source."""
+
+    def __init__(self, pixels: Any, keep: Sequence[int]) -> None:
+        self._pixels, self._keep = pixels, keep
+
+    def __len__(self) -> int:
+        return len(self._keep)
+
+    @property
+    def native_size(self) -> ImageSize | None:
+        size: ImageSize | None = self._pixels.native_size
+        return size
+
+    def digest(self, index: int) -> str:
+        return str(self._pixels.digest(self._keep[index]))
+
+    def decode(self, index: int, options: ReadOptions, minimum_size: ImageSize | None) -> Any:
+        return self._pixels.decode(self._keep[index], options, minimum_size)
+
+
+def quarantine(records: Records, prepared: Prepared, limit: float) -> tuple[Unreadable, ...]:
+    """Return what could not be read; raise DataError where that is too much."""
+    n, failures = len(records.labels), prepared.failures
+    if len(failures) > limit * n:
+        listed = "\n".join(f"  {failures[index]}" for index in sorted(failures)[:5])
+        raise DataError(
+            f"{records.origin}: at most {limit:.1%} of the images may be unreadable (max_unreadable); {len(failures)} "
+            f"of {n} are. The first:\n{listed}\nRepair or remove them, or pass a larger max_unreadable."
+        )
+    return tuple(
+        Unreadable(sample_id=records.sample_ids[index], label=records.labels[index], reason=failures[index])
+        for index in sorted(failures)
+    )
+
+
+def make_pool(
+    records: Records,
+    names: tuple[str, str],
+    prepared: Prepared,
+    notes: Sequence[str],
+    unreadable: tuple[Unreadable, ...],
+    *,
+    batch_size: int,
+    seed: int,
+) -> Pool:
+    """Return the readable images and the settings that every division of them shares."""
+    kept = np.array(
+        [index for index in range(len(records.labels)) if index not in prepared.failures], dtype=np.int64
+    )
+
+    def column(values: Sequence[str]) -> StrVector:
+        return np.asarray(values, dtype=np.str_)[kept]
+
+    facts = [prepared.facts[index] for index in kept.tolist()]
+    known = [fact for fact in facts if fact is not None]
+    table = PartTable(
+        part="",
+        labels=(column(records.labels) == names[1]).astype(np.int8),
+        sample_ids=column(records.sample_ids),
+        rows=kept,
+        classes=names,
+        patient_ids=None if records.patients is None else column(records.patients),
+        subgroups={name: column(values) for name, values in records.columns.items()},
+        facts={
+            "format": np.array([fact.format for fact in known], dtype=np.str_),
+            "mode": np.array([fact.mode for fact in known], dtype=np.str_),
+            "bit_depth": np.array([fact.bit_depth for fact in known], dtype=np.int64),
+            "height": np.array([fact.height for fact in known], dtype=np.int64),
+            "width": np.array([fact.width for fact in known], dtype=np.int64),
+        },
+    )
+    digests = column(prepared.digests)
+    copies = repeated_contents(digests)
+    more = (
+        (f"Images with the content of another one, kept in its part where parts are not given: {copies}.",)
+        if copies
+        else ()
+    )
+    return Pool(
+        table=table,
+        store=prepared.store,
+        groups=groups_of(table.patient_ids, digests.tolist()),
+        digests=digests,
+        preprocessing=prepared.preprocessing,
+        batch_size=batch_size,
+        seed=seed,
+        origin=records.origin,
+        unreadable=unreadable,
+        notes=(*notes, *more),
+    )
+
+
+def warn_and_note(notes: list[str], text: str) -> None:
+    """Keep a text that is not empty, and warn the caller's caller."""
+    if text:
+        notes.append(text)
+        warnings.warn(text, MedimgCnnWarning, stacklevel=3)

@@ -1,0 +1,157 @@
+"""A test set from elsewhere, read as the images that a model was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from medimg_cnn._types import PathLike
+from medimg_cnn._validation import check_fraction, check_integer, explain
+from medimg_cnn.data._assemble import make_pool, one_or_two_classes, quarantine, warn_and_note
+from medimg_cnn.data._batches import Split
+from medimg_cnn.data._dataset import fingerprint_of
+from medimg_cnn.data._groups import contradictory_labels
+from medimg_cnn.data._positive import label_text
+from medimg_cnn.data._prepare import PixelOptions, prepare
+from medimg_cnn.data._preprocessing import Preprocessing
+from medimg_cnn.data._records import Patients, SourceOptions
+from medimg_cnn.data.sources import open_source
+from medimg_cnn.errors import ArgumentError
+
+__all__ = ["load_external"]
+
+
+def load_external(
+    source: PathLike | tuple[Any, Any] | Mapping[str, Any],
+    *,
+    preprocessing: Preprocessing,
+    classes: Sequence[Any],
+    patients: Patients = None,
+    label: str = "label",
+    path: str = "path",
+    subgroups: Sequence[str] | Mapping[str, Sequence[Any]] = (),
+    root: PathLike | None = None,
+    shared_patient_ids: bool = False,
+    dicom_key: Literal["PatientID", "StudyInstanceUID", "SOPInstanceUID"] | None = None,
+    batch_size: int = 32,
+    max_unreadable: float = 0.01,
+    cache: PathLike | None = None,
+    memory_budget: int = 2 * 2**30,
+    workers: int | None = None,
+    progress: bool | None = None,
+) -> Split:
+    """Read an external test set: all images of a source, prepared as those that the model was trained on.
+
+    Nothing is divided and parts that the source names are not looked at; to test on one of them pass its folder.
+    Images may all be of one class, for example healthy volunteers; that warns.
+
+    Args:
+        source: as in ``load_dataset``.
+        preprocessing: that of the development data, ``Dataset.preprocessing``.
+        classes: (negative, positive) as this source names them; images of other labels are left out.
+        patients: as in ``load_dataset``, and so are the other arguments.
+        label: column of labels.
+        path: column of paths.
+        subgroups: columns to carry along.
+        root: folder or archive that a table's paths are relative to.
+        shared_patient_ids: whether one id at two sites is one patient.
+        dicom_key: which identifier of DICOM files the table's rows name.
+        batch_size: images in a batch.
+        max_unreadable: share of images that may be unreadable, 0 to 1; more is an error.
+        cache: folder in which decoded images are kept.
+        memory_budget: bytes of decoded images held in memory at once.
+        workers: threads that decode.
+        progress: as in ``load_dataset``.
+
+    Returns:
+        The split "external", in a fixed order.
+
+    Raises:
+        ArgumentError: an argument breaks its rule.
+        LabelError: there are no images of the classes, or one may be misspelt.
+        DataError: the source has no images, or too many cannot be read.
+
+    Warns:
+        MedimgCnnWarning: there are no images of one class; patients are not known; images were unreadable; identical
+            images have contradictory labels.
+
+    Example:
+        >>> import numpy as np
+        >>> from medimg_cnn.data import load_dataset
+        >>> images = np.random.default_rng(0).integers(0, 256, (60, 8, 8), dtype=np.uint8)
+        >>> labels = np.array(["normal", "effusion"] * 30)
+        >>> data = load_dataset((images[:40], labels[:40]), patients=np.arange(40))
+        >>> external = load_external(
+        ...     (images[40:], labels[40:]),
+        ...     preprocessing=data.preprocessing,
+        ...     classes=data.classes,
+        ...     patients=np.arange(20),
+        ... )
+        >>> external
+        <Split external: 20 images of 8 x 8 x 1, 10 effusion, 1 batches>
+    """
+    if not isinstance(preprocessing, Preprocessing):
+        raise ArgumentError(
+            explain("preprocessing", "must be Preprocessing", preprocessing, "Pass data.preprocessing.")
+        )
+    check_integer("batch_size", batch_size, low=1)
+    check_integer("memory_budget", memory_budget, low=0)
+    check_fraction("max_unreadable", max_unreadable)
+    if workers is not None:
+        check_integer("workers", workers, low=1)
+    options = SourceOptions(
+        patients=patients,
+        label=label,
+        path=path,
+        split=None,
+        subgroups=subgroups,
+        root=None if root is None else str(root),
+        dicom_key=dicom_key,
+        shared_patient_ids=shared_patient_ids,
+        one_of=tuple(map(label_text, classes)) if isinstance(classes, (tuple, list)) else (),
+    )
+    records, names, absent = one_or_two_classes(open_source(source, options), classes)
+    notes = list(records.notes)
+    if absent:
+        warn_and_note(
+            notes,
+            f"{records.origin} has no image labelled {absent!r}: of sensitivity and specificity only one can be "
+            "measured on it, and the AUROC and calibration cannot.",
+        )
+    if records.patients is None:
+        warn_and_note(
+            notes,
+            "Patients are not known: intervals take each image for a patient of its own. Pass patients=.",
+        )
+    prepared = prepare(
+        records.pixels,
+        PixelOptions(
+            image_size=preprocessing.image_size,
+            channels=preprocessing.channels,
+            fit=preprocessing.fit,
+            read=preprocessing.read,
+            cache=None if cache is None else str(cache),
+            memory_budget=memory_budget,
+            workers=workers,
+            progress=progress,
+        ),
+    )
+    unreadable = quarantine(records, prepared, max_unreadable)
+    if unreadable:
+        listed = "; ".join(item.reason for item in unreadable[:3])
+        warn_and_note(
+            notes,
+            f"{len(unreadable)} of {len(records.labels)} images cannot be read and were left out: {listed}",
+        )
+    pool = make_pool(records, names, prepared, notes, unreadable, batch_size=batch_size, seed=0)
+    warn_and_note(notes, contradictory_labels(pool.digests, pool.table.labels))
+    rows = np.arange(pool.table.labels.size, dtype=np.int64)
+    return Split(
+        pool.table.select(rows, part="external"),
+        pool.store,
+        fingerprint=fingerprint_of(pool, {"external": rows}),
+        preprocessing=pool.preprocessing,
+        batch_size=batch_size,
+    )
