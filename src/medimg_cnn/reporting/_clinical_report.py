@@ -10,6 +10,7 @@ from medimg_cnn._vectors import Missing
 from medimg_cnn._version import __version__
 from medimg_cnn.artifacts import OperatingPoint, Predictions
 from medimg_cnn.errors import ArgumentError
+from medimg_cnn.reporting._cautions import with_cautions
 from medimg_cnn.reporting._document import Document, SectionContent
 from medimg_cnn.reporting._evidence import Evidence
 from medimg_cnn.reporting._format import plural
@@ -141,4 +142,4 @@ def _built(sections: Sequence[Section], evidence: Evidence) -> tuple[SectionCont
     if repeated:
         raise ArgumentError(f"sections: each key must occur once; {sorted(repeated)} repeat.")
     built = [SectionContent(s.key, s.title, tuple(s.build(evidence))) for s in sections]
-    return tuple(section for section in built if section.blocks)
+    return with_cautions(section for section in built if section.blocks)

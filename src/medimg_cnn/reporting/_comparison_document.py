@@ -13,6 +13,7 @@ from medimg_cnn.evaluation import (
     PairedFigure,
     paired_difference,
 )
+from medimg_cnn.reporting._cautions import with_cautions
 from medimg_cnn.reporting._charts import difference_chart
 from medimg_cnn.reporting._comparison_checks import ComparisonFacts, comparison_checks
 from medimg_cnn.reporting._document import (
@@ -57,7 +58,7 @@ def comparison_document(
         title=title,
         subtitle=facts.cases + f", {facts.positives:,} with the condition",
         facts=tuple((str(name), str(value)) for name, value in heading.items()),
-        sections=tuple(sections),
+        sections=with_cautions(sections),
         footer=f"Made with medimg-cnn {__version__}. Research use only: not a medical device, not for decisions "
         "about the care of patients.",
     )

@@ -40,9 +40,13 @@ def key_figure_text(item: KeyFigure) -> str:
     """Return a key figure's value with its interval."""
     percent = item.scale == "percent"
     text = estimate_text(item.estimate, digits=1 if percent else 3, percent=percent)
-    if math.isnan(item.estimate.value) and item.estimate.reason:
-        return f"{text}: {item.estimate.reason}"
-    return text
+    if not item.estimate.reason:
+        return text
+    return (
+        f"{text}; take care: {item.estimate.reason}"
+        if item.estimate.defined
+        else f"{text}: {item.estimate.reason}"
+    )
 
 
 def picture_text(picture: Picture) -> str:

@@ -29,7 +29,8 @@ _SUMMARY = """\
 <table><thead><tr><th scope="col">Figure</th><th scope="col">Value</th><th scope="col">Interval</th></tr></thead>
 <tbody>{% for item in items %}<tr><th scope="row">{{ item.label }}</th>
 {% if item.estimate.value != item.estimate.value %}<td colspan="2">not defined: {{ item.estimate.reason }}</td>
-{% else %}<td>{{ item.estimate.value | number(3) }}</td><td>{{ item.estimate | interval(3) }}</td>{% endif %}</tr>
+{% else %}<td>{{ item.estimate.value | number(3) }}</td><td>{{ item.estimate | interval(3) }}
+{%- if item.estimate.reason %}; take care: {{ item.estimate.reason }}{% endif %}</td>{% endif %}</tr>
 {% endfor %}</tbody></table>
 <p>{{ note }}</p></div>
 """

@@ -109,7 +109,6 @@ def _figures(evidence: Evidence) -> Table:
             Column("Method of the interval"),
         ),
         tuple((label, estimate, estimate.n, estimate.method) for label, estimate in estimates),
-        tuple(f"{label}: {e.reason}." for label, e in estimates if e.defined and e.reason),
     )
 
 

@@ -95,12 +95,6 @@ def _differences(evidence: Evidence, column: str, table: SubgroupTable, key: str
     groups = dict.fromkeys(item.group for item in table.differences)
     found = {(item.group, str(item.figure)): item.difference for item in table.differences}
     small = {row.name for row in table.estimates if row.too_small}
-    cautions = dict.fromkeys(
-        part
-        for item in table.differences
-        for part in item.difference.reason.split("; ")
-        if item.difference.defined and "more than one subgroup" in part
-    )
     return Table(
         f"{key}-differences",
         f"Differences by {column}: each group less {reference}, the largest",
@@ -117,7 +111,6 @@ def _differences(evidence: Evidence, column: str, table: SubgroupTable, key: str
                 f"All {table.differences[0].comparisons} intervals of this table hold together at "
                 f"{100 * evidence.inputs.level:g}% (Bonferroni); method: {table.differences[0].difference.method}."
             ),
-            *(f"{caution}." for caution in cautions),
         ),
     )
 
