@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -88,9 +89,9 @@ class Evidence:
 
     @cached_property
     def operating(self) -> OperatingCharacteristics:
-        """Every figure at the operating point."""
+        """Every figure at the operating point; with one class only, those that need both are undefined."""
         inputs = self.inputs
-        return evaluation.operating_characteristics(
+        found = evaluation.operating_characteristics(
             inputs.y,
             inputs.probability,
             inputs.operating_point.threshold,
@@ -99,6 +100,7 @@ class Evidence:
             bootstrap=inputs.bootstrap,
             seed=inputs.seed,
         )
+        return found if self.both_classes else _of_one_class(found)
 
     @cached_property
     def points(self) -> tuple[tuple[OperatingPoint, OperatingCharacteristics], ...]:
@@ -116,6 +118,8 @@ class Evidence:
             bootstrap=100,  # only the proportions are shown, which need none
             seed=inputs.seed,
         )
+        if not self.both_classes:
+            rows = tuple(_of_one_class(row) for row in rows)
         at = dict(zip(cuts, rows, strict=True))
         others = tuple((point, at[point.threshold]) for point in inputs.other_points)
         return ((inputs.operating_point, self.operating), *others)
@@ -128,9 +132,9 @@ class Evidence:
 
     @cached_property
     def auprc(self) -> Estimate:
-        """Area under the precision-recall curve, as average precision."""
+        """Area under the precision-recall curve, as average precision; undefined with one class only."""
         inputs = self.inputs
-        return evaluation.auprc(
+        found = evaluation.auprc(
             inputs.y,
             inputs.probability,
             patients=inputs.clusters,
@@ -138,6 +142,7 @@ class Evidence:
             bootstrap=inputs.bootstrap,
             seed=inputs.seed,
         )
+        return found if self.both_classes else _not_judged(found)
 
     @cached_property
     def roc(self) -> RocCurve:
@@ -178,6 +183,8 @@ class Evidence:
             bootstrap=100,  # only the proportions are shown, which need none
             seed=inputs.seed,
         )
+        if not self.both_classes:
+            rows = tuple(_of_one_class(row) for row in rows)
         return tuple(self.operating if row.threshold == chosen else row for row in rows)
 
     @cached_property
@@ -300,3 +307,25 @@ class Evidence:
         return evaluation.decision_curve(
             inputs.y, inputs.probability, patients=inputs.clusters, level=inputs.level
         )
+
+
+def _of_one_class(row: OperatingCharacteristics) -> OperatingCharacteristics:
+    """Leave out what is 0% or 100% for want of the other class, and says nothing of the model."""
+    return replace(
+        row,
+        ppv=_not_judged(row.ppv),
+        npv=_not_judged(row.npv),
+        accuracy=_not_judged(row.accuracy),
+        f1=_not_judged(row.f1),
+        jaccard=_not_judged(row.jaccard),
+    )
+
+
+def _not_judged(estimate: Estimate) -> Estimate:
+    return Estimate(
+        value=math.nan,
+        method=estimate.method,
+        n=estimate.n,
+        level=estimate.level,
+        reason="cannot be judged: the cases are of one class only",
+    )

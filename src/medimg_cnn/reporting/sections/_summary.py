@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from medimg_cnn.evaluation import Estimate
 from medimg_cnn.reporting._checks import needs_attention
 from medimg_cnn.reporting._document import Block, Check, KeyFigure, KeyFigures, Note, Paragraph
 from medimg_cnn.reporting._evidence import Evidence
-from medimg_cnn.reporting._format import hundred_interval, of_hundred, percent_text, plural
+from medimg_cnn.reporting._format import hundred_interval, number_text, of_hundred, percent_text, plural
 
 __all__ = ["Summary", "key_figures", "sentences"]
 
@@ -64,25 +65,66 @@ def sentences(evidence: Evidence) -> tuple[str, ...]:
             f"There were no {units} {without}, so this data cannot tell how many it rightly clears.",
         )
     )
-    if operating.ppv.defined:
-        found.append(
-            f"Of 100 positive calls, {_count(operating.ppv)} are right. That holds where, as here, "
-            f"{_share(inputs.positives / inputs.n)} of {units} are {having}; where fewer are, fewer "
-            "calls are right."
+    return (*found, *_calls(evidence, having))
+
+
+def _calls(evidence: Evidence, having: str) -> tuple[str, ...]:
+    """What a call is worth: at the intended prevalence first, then at that of these cases."""
+    inputs, operating = evidence.inputs, evidence.operating
+    units = inputs.unit + "s"
+    if not evidence.both_classes:
+        return (
+            (
+                "All cases are of one class, so this data cannot tell how many of the model's calls are right "
+                "(PPV, NPV, accuracy)."
+            ),
         )
-    return tuple(found)
+    here = _share(inputs.positives / inputs.n)
+    intended = _intended(evidence)
+    if intended is not None and intended[1].defined and intended[2].defined:
+        prevalence, ppv, npv = intended
+        first = (
+            f"Where {_share(prevalence)} of {units} are {having}, as in the intended use, {_count(ppv)} of 100 "
+            f"positive calls and {_count(npv)} of 100 negative calls are right, if sensitivity and specificity "
+            "are the same there."
+        )
+        if not operating.ppv.defined:
+            return (first,)
+        return (f"{first} Here, where {here} are, {_count(operating.ppv)} of 100 positive calls are right.",)
+    if not operating.ppv.defined:
+        return ()
+    ratio = operating.lr_positive
+    rarer = "; where fewer are, fewer calls are right" if ratio.defined and 1 < ratio.value < math.inf else ""
+    return (
+        (
+            f"Of 100 positive calls, {_count(operating.ppv)} are right. That holds where, as here, {here} of "
+            f"{units} are {having}{rarer}."
+        ),
+    )
+
+
+def _intended(evidence: Evidence) -> tuple[float, Estimate, Estimate] | None:
+    wanted = evidence.inputs.intended_prevalence
+    return next((row for row in evidence.predictive_values if row[0] == wanted), None)
 
 
 def key_figures(evidence: Evidence) -> tuple[KeyFigure, ...]:
-    """Return the main figures, the ones shown large."""
-    operating = evidence.operating
-    unit = evidence.inputs.unit
+    """Return the main figures, the ones shown large; the predictive values of the intended use come first."""
+    inputs, operating = evidence.inputs, evidence.operating
+    unit = inputs.unit
+    prevalence = inputs.positives / inputs.n
+    skill = {
+        "ppv": f" Calling every {unit} positive: {percent_text(prevalence)}.",
+        "npv": f" Calling every {unit} negative: {percent_text(1 - prevalence)}.",
+        "accuracy": f" Always calling the commoner class: {percent_text(max(prevalence, 1 - prevalence))}.",
+    }
     return (
         KeyFigure(
             "auroc",
             "AUROC",
             evidence.auroc,
-            meaning=f"How often a random {unit} with the condition scores above a random one without it.",
+            meaning=f"How often a random {unit} with the condition scores above a random one without it; "
+            "chance: 0.5.",
         ),
         KeyFigure(
             "sensitivity",
@@ -98,26 +140,59 @@ def key_figures(evidence: Evidence) -> tuple[KeyFigure, ...]:
             "percent",
             "Share of those without the condition that it clears.",
         ),
+        *_intended_figures(evidence, prevalence),
         KeyFigure(
             "ppv",
             "PPV (precision)",
             operating.ppv,
             "percent",
-            "Share of positive calls that are right, at this data's prevalence.",
+            f"Share of positive calls that are right, at this data's prevalence.{skill['ppv']}",
         ),
         KeyFigure(
             "npv",
             "NPV",
             operating.npv,
             "percent",
-            "Share of negative calls that are right, at this data's prevalence.",
+            f"Share of negative calls that are right, at this data's prevalence.{skill['npv']}",
         ),
         KeyFigure(
             "accuracy",
             "Accuracy",
             operating.accuracy,
             "percent",
-            "Share of all calls that are right; depends on prevalence.",
+            f"Share of all calls that are right; depends on prevalence.{skill['accuracy']}",
+        ),
+    )
+
+
+def _intended_figures(evidence: Evidence, here: float) -> tuple[KeyFigure, ...]:
+    row = _intended(evidence)
+    if row is None:
+        return ()
+    prevalence, ppv, npv = row
+    where = f"at a prevalence of {percent_text(prevalence)}"
+    return (
+        KeyFigure(
+            "ppv_intended",
+            f"PPV {where}",
+            ppv,
+            "percent",
+            "Share of positive calls that would be right in the intended use. Calling every case positive: "
+            f"{percent_text(prevalence)}.",
+        ),
+        KeyFigure(
+            "npv_intended",
+            f"NPV {where}",
+            npv,
+            "percent",
+            "Share of negative calls that would be right in the intended use. Calling every case negative: "
+            f"{percent_text(1 - prevalence)}.",
+        ),
+        KeyFigure(
+            "auprc",
+            "AUPRC, average precision",
+            evidence.auprc,
+            meaning=f"Precision averaged over recall, at this data's prevalence; no skill: {number_text(here)}.",
         ),
     )
 
