@@ -262,6 +262,19 @@ def test_missing_files_of_a_manifest_are_unreadable_images(make_folder: MakeFold
     assert data.unreadable["label"].tolist() == ["normal"]
 
 
+def test_images_written_to_the_users_cache_are_told(
+    make_arrays: MakeArrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDIMG_CNN_CACHE", str(tmp_path / "usual"))
+    given = {"positive": 1, "patients": np.arange(60), "memory_budget": 0}
+    with pytest.warns(MedimgCnnWarning, match=r"were written to .*usual: [\d,]+ bytes.*cache=") as caught:
+        data = load_dataset(make_arrays(), **given)
+    assert len(caught) == 1
+    assert str(caught[0].message) in data.notes
+    assert list((tmp_path / "usual").rglob("*.npy"))
+    load_dataset(make_arrays(), cache=tmp_path / "own", **given)  # asked for: no warning
+
+
 def test_copies_stay_in_one_part(make_folder: MakeFolder) -> None:
     root = make_folder({"normal": 30, "tumour": 30})
     original = root / "tumour/p15_0.png"

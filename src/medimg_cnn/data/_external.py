@@ -138,6 +138,7 @@ def load_external(
             progress=progress,
         ),
     )
+    warn_and_note(notes, prepared.spilled)
     unreadable = quarantine(records, prepared, max_unreadable)
     if unreadable:
         listed = "; ".join(item.reason for item in unreadable[:3])

@@ -91,7 +91,7 @@ def load_dataset(
             many sites number their own from 1.
         dicom_key: for a table of labels of DICOM files below ``root``: which identifier its rows name, in a
             column of that name (or of the name ``path``). A row may have many files. Patients are then known
-            from the files, unless ``patients`` says otherwise.
+            from the files, as pseudonyms, unless ``patients`` says otherwise; "PatientID" keeps the ids.
         fractions: shares of training, validation and test; 0 leaves a part out.
         seed: of the division and of the order of batches, 0 to 2**31 - 1. The same seed divides the same images
             in the same way whatever the order of rows or files.
@@ -101,7 +101,7 @@ def load_dataset(
         allow_shared_patients: go on, with a warning, where given parts share patients.
         cache: folder in which decoded images are kept for the next time; an interrupted preparation goes on
             there. By default nothing is kept unless the images do not fit ``memory_budget``: then those beyond
-            it go to the user's cache folder (or ``MEDIMG_CNN_CACHE``).
+            it go to the user's cache folder (or ``MEDIMG_CNN_CACHE``), and a warning names it.
         memory_budget: bytes of decoded images held in memory at once.
         workers: threads that decode; by default one for each processor, at most 16.
         progress: None: a bar on a terminal. True: plain lines elsewhere too. False: nothing.
@@ -113,8 +113,9 @@ def load_dataset(
         DataError: the source has no images, or too many cannot be read.
 
     Warns:
-        MedimgCnnWarning: patients are not known; images were unreadable; given parts share patients or identical
-            images; identical images have contradictory labels.
+        MedimgCnnWarning: patients are not known; images were unreadable; decoded images were written to the
+            user's cache folder; given parts share patients or identical images; identical images have
+            contradictory labels.
 
     Example:
         >>> import numpy as np
@@ -170,6 +171,7 @@ def load_dataset(
             progress=progress,
         ),
     )
+    warn_and_note(notes, prepared.spilled)
     unreadable = quarantine(records, prepared, max_unreadable)
     if unreadable:
         listed = "; ".join(item.reason for item in unreadable[:3])

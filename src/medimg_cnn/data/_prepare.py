@@ -69,6 +69,7 @@ class Prepared:
         facts: of each image as it was stored, None where it is unreadable.
         failures: position -> reason, for the unreadable.
         preprocessing: with the number of channels that was found.
+        spilled: a sentence where images were written to the user's cache folder unasked, else "".
     """
 
     store: PixelStore
@@ -76,6 +77,7 @@ class Prepared:
     facts: Sequence[ImageFacts | None]
     failures: Mapping[int, str]
     preprocessing: Preprocessing
+    spilled: str = ""
 
 
 def prepare(pixels: PixelSource, options: PixelOptions) -> Prepared:
@@ -84,7 +86,8 @@ def prepare(pixels: PixelSource, options: PixelOptions) -> Prepared:
     with ThreadPoolExecutor(_workers(options.workers), thread_name_prefix="medimg_cnn-decode") as pool:
         digests = _digests(pixels, pool, failures, options.progress)
         first_of = {digest: index for index, digest in reversed(list(enumerate(digests))) if digest}
-        shards, places, facts = _Shards(pixels, options, pool, failures).build(first_of)
+        builder = _Shards(pixels, options, pool, failures)
+        shards, places, facts = builder.build(first_of)
     for digest, index in first_of.items():
         if index in failures:
             failures |= {copy: failures[index] for copy, other in enumerate(digests) if other == digest}
@@ -99,6 +102,7 @@ def prepare(pixels: PixelSource, options: PixelOptions) -> Prepared:
         facts=known,
         failures=failures,
         preprocessing=options.preprocessing(channels),
+        spilled=builder.spilled,
     )
 
 
@@ -134,6 +138,7 @@ class _Shards:
         self._key = options.preprocessing(options.channels or 3).sha256()
         self._folder = ShardFolder(default_cache_folder() if options.cache is None else Path(options.cache))
         self._held = 0
+        self._spilled = 0
         self.shards: list[Shard] = []
         self.places: dict[str, tuple[int, int]] = {}
         self.facts: dict[str, ImageFacts] = {}
@@ -156,6 +161,16 @@ class _Shards:
             for digests, key in waiting:
                 self._fill(digests, key, first_of, results, advance)
         return self.shards, self.places, self.facts
+
+    @property
+    def spilled(self) -> str:
+        if not self._spilled:
+            return ""
+        return (
+            f"Decoded images beyond memory_budget ({self._options.memory_budget:,} bytes) were written to "
+            f"{self._folder.path}: {self._spilled:,} bytes, which stay there. Pass cache= to choose the folder, or a "
+            "larger memory_budget."
+        )
 
     def _fill(
         self,
@@ -183,6 +198,7 @@ class _Shards:
             shard = self._folder.save(
                 key if len(kept) == len(digests) else shard_key(kept, self._key), pixels, facts
             )
+            self._spilled += shard.nbytes if self._options.cache is None else 0
         else:
             shard = Shard(pixels, pixels.nbytes)
         self._add(kept, shard, facts)

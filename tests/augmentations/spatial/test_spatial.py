@@ -44,6 +44,16 @@ def test_a_shift_by_whole_pixels_moves_them_exactly(down: int, right: int, seed:
     assert np.array_equal(shift_masks(params, images), expected)
 
 
+def test_outside_a_mask_is_nothing_whatever_fills_the_image() -> None:
+    step = A.Shift(fraction=1, fill=0.5)
+    params = {"down": jnp.full(2, 3.0), "right": jnp.zeros(2)}
+    masks = jnp.ones((2, HEIGHT, WIDTH, 1), jnp.float32)
+    assert (step.apply(params, masks)[:, :3] == 0.5).all()
+    moved = step.apply_masks(params, masks)
+    assert (moved[:, :3] == 0).all()
+    assert (moved[:, 3:] == 1).all()
+
+
 @given(horizontal=st.booleans(), vertical=st.booleans(), seed=st.integers(0, 99))
 @settings(max_examples=10)
 def test_a_flip_reverses_and_twice_is_the_identity(horizontal: bool, vertical: bool, seed: int) -> None:

@@ -104,6 +104,16 @@ def test_members_that_lead_out_are_passed_over(tmp_path: Path, suffix: str) -> N
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"x{suffix}"]
 
 
+def test_a_zip_from_windows_has_the_same_folders(tmp_path: Path) -> None:
+    members = {"normal\\1.png": b"1", "ill\\deep\\2.png": b"22", "..\\evil.png": b"x", "empty\\": b""}
+    archive = Archive(pack(tmp_path / "x.zip", members))
+    found = archive.files()
+    assert found.paths == ["ill/deep/2.png", "normal/1.png"]
+    assert found.ignored["members with names that lead out of the archive"] == 1
+    assert archive.open("ill/deep/2.png").read() == b"22"
+    assert open_source(tmp_path / "x.zip", SourceOptions()).labels == ["ill", "normal"]
+
+
 def test_links_and_devices_are_passed_over(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "x.tar", "w") as archive:
         for name, kind in (

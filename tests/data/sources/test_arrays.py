@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import contextlib
+import io
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +12,7 @@ import pytest
 from medimg_cnn.data import ReadOptions
 from medimg_cnn.data._records import Records, SourceOptions
 from medimg_cnn.data.sources import open_source
-from medimg_cnn.errors import ArgumentError, DataError, LabelError
+from medimg_cnn.errors import ArgumentError, DataError, LabelError, MedimgCnnError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 4, 5), dtype=np.uint8)
 LABELS = np.array([0, 1, 0, 1, 1, 0])
@@ -164,6 +167,37 @@ def test_npz_keys_are_listed(tmp_path: Path) -> None:
 def test_damaged_npz(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.npz").write_bytes(content)
     with pytest.raises(DataError, match=r"a\.npz: must be an npz file"):
+        open_source(tmp_path / "a.npz", SourceOptions())
+
+
+def test_a_member_that_is_no_array(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("images.npy", b"text")
+        archive.writestr("labels.npy", b"text")
+    with pytest.raises(DataError, match=r"a\.npz"):
+        open_source(tmp_path / "a.npz", SourceOptions())
+
+
+def test_damage_within_an_npz_is_our_error(tmp_path: Path) -> None:
+    stream = io.BytesIO()
+    np.savez_compressed(stream, images=IMAGES, labels=LABELS)
+    content = stream.getvalue()
+    for place in range(0, len(content), 3):
+        for value in (0, 9, 0x28, 255):
+            (tmp_path / "a.npz").write_bytes(content[:place] + bytes([value]) + content[place + 1 :])
+            with contextlib.suppress(MedimgCnnError):
+                open_source(tmp_path / "a.npz", SourceOptions())
+
+
+@pytest.mark.parametrize(
+    "header", [b"{'descr': ((('|u1', ", b"{'descr': '|u1', 'fortran_order': False, 'shape': (10**9"]
+)
+def test_headers_that_do_not_parse(tmp_path: Path, header: bytes) -> None:
+    padded = header.ljust(117) + b"\n"
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        for name in ("images", "labels"):
+            archive.writestr(f"{name}.npy", b"\x93NUMPY\x01\x00" + len(padded).to_bytes(2, "little") + padded)
+    with pytest.raises(DataError, match="must be an npz file"):
         open_source(tmp_path / "a.npz", SourceOptions())
 
 

@@ -73,6 +73,22 @@ def test_labels_are_joined_by_identifier(tree: Path, key: str, values: list[str]
     assert found["format"].unique().tolist() == ["DICOM"]
 
 
+def test_patient_ids_of_files_are_kept_as_pseudonyms(tree: Path) -> None:
+    path = table(tree, "StudyInstanceUID", [f"1.2.{number}" for number in range(40)])
+    options = {"root": tree, "dicom_key": "StudyInstanceUID", "image_size": 8}
+    data = load_dataset(path, **options)
+    ids = set(data.table["patient_id"])
+    assert len(ids) == 40
+    assert not any("PAT" in item for item in ids)
+    assert any("pseudonyms" in note for note in data.notes)
+    for number in range(30, 40):  # other patients' files change nothing
+        (tree / f"{number % 3}/IM{2 * number:04d}").unlink()
+        (tree / f"{number % 3}/IM{2 * number + 1:04d}").unlink()
+    assert set(load_dataset(path, **options).table["patient_id"]) < ids
+    asked = load_dataset(path, patients="PatientID", **options)
+    assert set(asked.table["patient_id"]) == {f"PAT{number}" for number in range(30)}
+
+
 def test_what_does_not_match_is_counted(tree: Path) -> None:
     (tree / "report.pdf").write_bytes(b"x")
     (tree / "0/broken.dcm").write_bytes(b"x")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from medimg_cnn.data.sources._files import Folder, choose_images
+from medimg_cnn.data.sources._files import Folder, choose_images, is_inside
 from medimg_cnn.errors import ImageReadError
 
 
@@ -49,6 +49,28 @@ def test_links_that_leave_are_passed_over(tmp_path: Path) -> None:
     found = choose_images(Folder(root))
     assert found.paths == ["a/1.png", "a/inside.png"]
     assert sum(found.ignored.values()) == 4
+
+
+@pytest.mark.parametrize("name", ["a/leaves.png", "b/2.png"])
+def test_a_link_that_leaves_is_not_opened_by_name(tmp_path: Path, name: str) -> None:
+    root = tmp_path / "root"
+    touch(root / "a/1.png")
+    touch(tmp_path / "outside/2.png")
+    (root / "a/inside.png").symlink_to(root / "a/1.png")
+    (root / "a/leaves.png").symlink_to(tmp_path / "outside/2.png")
+    (root / "b").symlink_to(tmp_path / "outside")
+    (tmp_path / "link").symlink_to(root)
+    for folder in (Folder(root), Folder(tmp_path / "link")):
+        for allowed in ("a/1.png", "a/inside.png"):
+            with folder.open(allowed) as stream:
+                assert stream.read() == b"x"
+        with pytest.raises(ImageReadError, match=r"symbolic link that leads out.*root="):
+            folder.open(name)
+
+
+def test_paths_that_have_nothing_in_common_are_not_inside() -> None:
+    assert not is_inside("relative/1.png", "/data")  # commonpath raises, as it does for two drives
+    assert not is_inside("/database/1.png", "/data")
 
 
 def test_a_link_as_root_is_fine(tmp_path: Path) -> None:

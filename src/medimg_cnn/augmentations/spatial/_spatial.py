@@ -54,7 +54,7 @@ class SpatialAugmentation(Augmentation):
         return resample([(self, params)], check_images("images", images))
 
     def apply_masks(self, params: Params, masks: jax.Array) -> jax.Array:
-        """Move the pixels of masks (n, height, width, channels), sampled by nearest neighbour."""
+        """Move the pixels of masks (n, height, width, channels), sampled by nearest neighbour; 0 comes from outside."""
         return resample([(self, params)], masks, nearest=True)
 
 
@@ -105,7 +105,8 @@ def resample(steps: Sequence[Step], images: jax.Array, *, nearest: bool = False)
     Args:
         steps: (augmentation, params) pairs; at most one of them elastic.
         images: (n, height, width, channels).
-        nearest: sample by nearest neighbour, for masks.
+        nearest: sample by nearest neighbour, for masks; with a constant border they are 0 outside, whatever the
+            images are.
 
     Returns:
         Images of the same shape and dtype.
@@ -152,6 +153,6 @@ def _sampled(steps: Sequence[Step], images: jax.Array, nearest: bool) -> jax.Arr
         from_x + (width - 1) / 2,
         from_y + (height - 1) / 2,
         border=chosen.border,
-        fill=chosen.fill,
+        fill=0.0 if nearest else chosen.fill,
         nearest=nearest,
     )

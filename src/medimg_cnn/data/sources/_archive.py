@@ -130,10 +130,13 @@ class _Zip:
 
     def __init__(self, path: Path) -> None:
         self._file = zipfile.ZipFile(path)  # reads of members are locked inside
-        self._infos = {info.filename: info for info in self._file.infolist() if not info.is_dir()}
+        # Some programs under Windows write "\\" between folders.
+        members = [(info.filename.replace("\\", "/"), info) for info in self._file.infolist()]
+        self._names = [name for name, _ in members if not name.endswith("/")]
+        self._infos = dict(members)
 
     def names(self) -> Sequence[str]:
-        return [info.filename for info in self._file.infolist() if not info.is_dir()]
+        return self._names
 
     def size(self, name: str) -> int:
         return self._infos[name].file_size

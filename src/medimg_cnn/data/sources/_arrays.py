@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +26,13 @@ if TYPE_CHECKING:
     from medimg_cnn.data.readers import DecodedImage, ReadOptions
 
 __all__ = ["ArrayPixels", "read_arrays", "read_npz"]
+
+
+_DAMAGE = (
+    OSError, EOFError, MemoryError, OverflowError, RuntimeError, SyntaxError, TypeError, ValueError,
+    tokenize.TokenError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What NumPy and zipfile raise on damaged files; RuntimeError includes NotImplementedError."""
 
 
 class ArrayPixels:
@@ -155,7 +164,7 @@ def read_npz(path: Path, options: SourceOptions) -> Records:
                 label_kind="boolean" if kinds == {"boolean"} else "text",
                 origin=str(path),
             )
-    except (OSError, zipfile.BadZipFile, ValueError, EOFError) as error:
+    except _DAMAGE as error:
         if isinstance(error, (DataError, ArgumentError)):
             raise
         raise DataError(
@@ -182,6 +191,8 @@ def _prefixes(keys: Sequence[str], path: Path) -> list[tuple[str, str]]:
 
 
 def _checked(array: NDArray[Any], name: str) -> NDArray[Any]:
+    if not isinstance(array, np.ndarray):  # what NumPy gives for a member that is no array
+        raise DataError(f"{name}: must be an array; got {type(array).__name__}. Write it with numpy.savez.")
     if array.ndim not in (3, 4) or (array.ndim == 4 and array.shape[3] not in (1, 3)) or 0 in array.shape:
         rule = f"{name}: must have the shape (n, height, width) or (n, height, width, 1 or 3)"
         raise ArgumentError(f"{rule}; got {array.shape}.")
@@ -202,6 +213,7 @@ def _checked(array: NDArray[Any], name: str) -> NDArray[Any]:
 
 
 def _labels(labels: NDArray[Any], n: int, name: str) -> tuple[list[str], LabelKind]:
+    labels = np.asarray(labels)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.shape != (n,):

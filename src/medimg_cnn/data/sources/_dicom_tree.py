@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +25,7 @@ def read_dicom_tree(table_path: Path, tree: Tree, options: SourceOptions) -> Rec
     """Read a table whose rows name a patient, study or instance, and the DICOM files that belong to each.
 
     A row may have many files. Files without a row, and rows without a file, are counted and left out. Where the
-    table names no patients the PatientID of the files is taken.
+    table names no patients they are told apart by the PatientID of the files, which is kept as a pseudonym only.
 
     Raises:
         DataError: an identifier occurs in two rows, or no file belongs to any row.
@@ -45,6 +46,7 @@ def read_dicom_tree(table_path: Path, tree: Tree, options: SourceOptions) -> Rec
         )
     paths = [path for path, _ in chosen]
     rows = [row_of[ids[_KEYS[key]]] for _, ids in chosen]
+    patients, said = _patients(table, options, rows, chosen, identifiers)
     labels, kind = label_column(table, options.label)
     parts = split_column(table, options.split)
 
@@ -55,31 +57,57 @@ def read_dicom_tree(table_path: Path, tree: Tree, options: SourceOptions) -> Rec
         sample_ids=paths,
         labels=joined(labels),
         pixels=tree.pixels(paths),
-        patients=_patients(table, options, rows, [ids["patient_id"] for _, ids in chosen], paths),
+        patients=patients,
         parts=None if parts is None else joined(parts),
         columns={name: joined(table.column(name, argument="subgroups")) for name in options.subgroup_names},
         label_kind=kind,
         origin=f"{table_path} with {tree.name}",
-        notes=_notes(found, identifiers, chosen, len(row_of) - len(set(rows)), table),
+        notes=_notes(found, identifiers, chosen, len(row_of) - len(set(rows)), table) + said,
     )
 
 
 def _patients(
-    table: TextTable, options: SourceOptions, rows: Sequence[int], read: Sequence[str], paths: Sequence[str]
-) -> list[str] | None:
+    table: TextTable,
+    options: SourceOptions,
+    rows: Sequence[int],
+    chosen: Sequence[tuple[str, dict[str, str]]],
+    identifiers: Sequence[tuple[str, dict[str, str]]],
+) -> tuple[Sequence[str] | None, tuple[str, ...]]:
+    """Return the patients of the chosen files, and what is to be said about them."""
     patients = options.patients
     if isinstance(patients, str) and (patients in table or patients != "PatientID"):
         cells = table.complete_column(patients, argument="patients", next_step="Give each row an id.")
-        return [cells[row] for row in rows]
+        return [cells[row] for row in rows], ()
     if patients is not None and not isinstance(patients, str):
-        return patients_from_paths(patients, paths, ordered=False)
+        return patients_from_paths(patients, [path for path, _ in chosen], ordered=False), ()
+    read = [ids["patient_id"] for _, ids in chosen]
+    if all(read) and patients is not None:
+        return read, ()
     if all(read):
-        return list(read)
+        hidden = _pseudonyms(identifiers)
+        note = 'Patients are told apart by the files\' PatientID, kept as pseudonyms; patients="PatientID" keeps it.'
+        return [hidden[patient] for patient in read], (note,)
     if patients is None:
-        return None
+        return None, ()
     raise DataError(
         explain("patients", "every file must have a PatientID", f"{sum(not item for item in read)} without")
     )
+
+
+def _pseudonyms(identifiers: Sequence[tuple[str, dict[str, str]]]) -> dict[str, str]:
+    """Return PatientID -> a hash of it and the patient's first study.
+
+    A hash of the PatientID alone is undone by trying all numbers. One's own study makes it secret to those who have
+    not the files, the same for the same files, and other patients' files do not change it.
+    """
+    first: dict[str, str] = {}
+    for _, ids in identifiers:
+        patient, study = ids["patient_id"], ids["study_uid"] or ids["sop_uid"]
+        first[patient] = min(first.get(patient, study), study)
+    return {
+        patient: hashlib.sha256(f"medimg_cnn patient\x1f{patient}\x1f{study}".encode()).hexdigest()[:16]
+        for patient, study in first.items()
+    }
 
 
 def _rows_by_key(cells: Sequence[str], table: TextTable, column: str) -> dict[str, int]:

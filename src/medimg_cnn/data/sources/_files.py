@@ -18,7 +18,7 @@ from medimg_cnn.errors import ImageReadError
 if TYPE_CHECKING:
     from medimg_cnn.data.readers import DecodedImage, ReadOptions
 
-__all__ = ["Below", "FilePixels", "Folder", "FoundFiles", "Tree", "choose_images"]
+__all__ = ["Below", "FilePixels", "Folder", "FoundFiles", "Tree", "choose_images", "is_inside"]
 
 # A file so named is meant as an image: where it cannot be decoded it is listed, not passed over.
 _IMAGE_SUFFIXES = frozenset(
@@ -77,6 +77,8 @@ class Folder:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._inside = os.path.realpath(root)
+        self._known: dict[str, bool] = {}
 
     @property
     def name(self) -> str:
@@ -86,7 +88,6 @@ class Folder:
     def files(self) -> FoundFiles:
         """Walk the folder. Symbolic links that leave it or point to a folder are passed over and counted."""
         found = FoundFiles()
-        inside = os.path.realpath(self._root)
         pending = [""]
         while pending:
             folder = pending.pop()
@@ -95,7 +96,7 @@ class Folder:
                     relative = f"{folder}/{entry.name}" if folder else entry.name
                     if entry.name.startswith("."):
                         found.ignored["hidden files or folders"] += 1
-                    elif entry.is_symlink() and not _stays(entry.path, inside):
+                    elif entry.is_symlink() and not _stays(entry.path, self._inside):
                         found.ignored["symbolic links that leave the folder or point to a folder"] += 1
                     elif entry.is_dir():
                         if entry.name.casefold() not in _SKIPPED_FOLDERS:
@@ -106,11 +107,20 @@ class Folder:
         return found
 
     def open(self, path: str) -> BinaryIO:
-        """Open a file below the folder."""
+        """Open a file below the folder.
+
+        Raises:
+            ImageReadError: it cannot be opened, or a symbolic link leads out of the folder.
+        """
         full = os.path.join(self._root, path)  # noqa: PTH118 - a path object per image is slow
         try:
             if not stat.S_ISREG(os.stat(full).st_mode):  # noqa: PTH116 - as above; a pipe would wait for ever
                 raise ImageReadError(f"{full}: must be a file; got a folder, pipe or device. Name a file.")
+            if self._leads_out(full):
+                raise ImageReadError(
+                    f"{full}: must lie in {self._root}; got a symbolic link that leads out of it. "
+                    "Pass the folder that holds the files themselves, as the source or as root=."
+                )
             return open(full, "rb")  # noqa: PTH123 - as above; the caller closes it
         except ImageReadError:
             raise
@@ -121,6 +131,14 @@ class Folder:
     def pixels(self, paths: Sequence[str]) -> FilePixels:
         """Return what decodes these files."""
         return FilePixels(self.open, paths)
+
+    def _leads_out(self, full: str) -> bool:
+        folder = os.path.dirname(full)  # noqa: PTH120 - as above
+        if folder not in self._known:  # most files share a folder, and resolving one takes many calls
+            self._known[folder] = is_inside(os.path.realpath(folder), self._inside)
+        return not self._known[folder] or (
+            os.path.islink(full) and not is_inside(os.path.realpath(full), self._inside)  # noqa: PTH114 - as above
+        )
 
 
 class Below:
@@ -213,4 +231,17 @@ def _is_image(tree: Tree, path: str) -> bool:
 
 def _stays(path: str, inside: str) -> bool:
     target = os.path.realpath(path)
-    return os.path.isfile(target) and os.path.commonpath([target, inside]) == inside  # noqa: PTH113 - as above
+    return os.path.isfile(target) and is_inside(target, inside)  # noqa: PTH113 - as above
+
+
+def is_inside(path: str, folder: str) -> bool:
+    """Return whether a path is the folder or lies below it, both absolute and without links or ``..``.
+
+    Example:
+        >>> is_inside("/data/a/1.png", "/data/a"), is_inside("/data/ab/1.png", "/data/a")
+        (True, False)
+    """
+    try:
+        return os.path.commonpath([path, folder]) == folder
+    except ValueError:  # they lie on different drives
+        return False

@@ -10,7 +10,7 @@ from pathlib import Path
 from medimg_cnn._validation import explain
 from medimg_cnn.data._positive import label_text
 from medimg_cnn.data._records import LabelKind, Records, SourceOptions
-from medimg_cnn.data.sources._files import Tree
+from medimg_cnn.data.sources._files import Tree, is_inside
 from medimg_cnn.data.sources._parts import canonical_parts
 from medimg_cnn.data.sources._patients import patients_from_paths
 from medimg_cnn.data.sources._tables import TextTable, read_table
@@ -83,7 +83,7 @@ def _relative(cells: Sequence[str], tree: Tree, table: TextTable) -> list[str]:
     paths = []
     for row, cell in enumerate(cells):
         full = os.path.normpath(os.path.join(base, cell.replace("\\", "/")))  # noqa: PTH118 - as above
-        if os.path.commonpath([full, base]) != base:
+        if not is_inside(full, base):
             raise DataError(
                 f"{table.name}, data row {row + 1}: a path must stay inside {tree.name}; got {cell!r}. "
                 "If the images lie elsewhere, pass the folder that holds them all as root=."
