@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -161,6 +162,26 @@ def test_counts_are_whole_numbers(cells: dict[str, float]) -> None:
         ConfusionCounts(**({"fp": 0, "fn": 0, "tn": 0} | cells))  # type: ignore[arg-type]
     with pytest.raises(ArgumentError, match="at most trials"):
         ev.proportion(3, 2)
+
+
+def test_predictive_values_by_patient_rest_on_the_limits_by_patient() -> None:
+    rng = np.random.default_rng(2)
+    patients = np.repeat(np.arange(24), 6)
+    y = (np.arange(24) % 2 == 0)[patients]
+    right = rng.random(y.size) < rng.beta(4.0, 1.0, 24)[patients]
+    at = ev.operating_characteristics(
+        y, np.where(right == y, 0.9, 0.1), 0.5, patients=patients, bootstrap=100
+    )
+    sens, spec = at.sensitivity, at.specificity
+    ppv, npv = ev.predictive_values(sens, spec, prevalence=0.1)
+    for item in (ppv, npv):
+        assert "limits by patient" in item.method
+        assert item.lower < item.value < item.upper
+    # With the specificity known, the limits are those of the sensitivity, put into Bayes' theorem.
+    known = dataclasses.replace(spec, lower=spec.value, upper=spec.value)
+    ppv, _ = ev.predictive_values(sens, known, prevalence=0.1)
+    for bound, share in ((ppv.lower, sens.lower), (ppv.upper, sens.upper)):
+        assert bound == pytest.approx(share * 0.1 / (share * 0.1 + (1.0 - spec.value) * 0.9))
 
 
 def test_predictive_values_at_another_prevalence() -> None:

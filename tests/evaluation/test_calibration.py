@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.special import expit, logit
 from sklearn import metrics
@@ -195,3 +195,16 @@ def test_temperature_needs_no_separation_at_another_cut() -> None:
     with pytest.raises(ArgumentError, match="finite"):
         ev.fit_calibration([np.inf, 0.0], [1, 0])
     assert ev.fit_calibration(logit([0.2, 0.8]), [1, 0], method="identity").method == "identity"
+
+
+@given(seed=st.integers(0, 10_000), patients=st.booleans())
+def test_observed_over_expected_agrees_with_calibration_in_the_large(seed: int, patients: bool) -> None:
+    rng = np.random.default_rng(seed)
+    linear = rng.normal(size=80) + rng.normal()
+    y = rng.random(80) < expit(linear + rng.choice([0.0, 0.5]))
+    assume(0 < y.sum() < 80)
+    found = ev.calibration(y, expit(linear), patients=rng.integers(0, 30, 80) if patients else None)
+    ratio, large = found.observed_expected, found.calibration_in_the_large
+    assert ratio.lower < ratio.value < ratio.upper
+    assert (ratio.lower <= 1.0 <= ratio.upper) == (large.lower <= 0.0 <= large.upper)
+    assert ratio.value == pytest.approx(y.mean() / expit(linear).mean())

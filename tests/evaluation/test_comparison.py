@@ -268,8 +268,10 @@ def test_all_of_three_against_half_of_a_hundred_proves_little() -> None:
 
 
 def test_non_inferiority_of_a_foreign_interval_gives_p_where_it_can() -> None:
-    t_limits = {"lower": 0.02 - 2.262157 * 0.03, "upper": 0.02 + 2.262157 * 0.03}  # 9 degrees of freedom
-    item = ev.Estimate(value=0.02, method="t", n=10, standard_error=0.03, **t_limits)
+    half = 2.262157 * 0.03  # Student's t with 9 degrees of freedom
+    item = ev.Estimate(
+        value=0.02, lower=0.02 - half, upper=0.02 + half, method="t", n=10, standard_error=0.03
+    )
     found = ev.non_inferiority(item, margin=0.05)
     assert found.p_one_sided == pytest.approx(float(stats.t.sf(0.07 / 0.03, 9)), rel=1e-4)
     skewed = ev.Estimate(value=0.02, lower=-0.1, upper=0.05, method="m", n=10, standard_error=0.03)
@@ -341,6 +343,29 @@ def test_subgroup_differences_and_multiplicity() -> None:
         ev.subgroup_differences(records, None, "site", reference="east")
     shared = ev.subgroup_differences(predictions(1, patients=True), None, "site")
     assert "more than one subgroup" in shared[0].difference.reason
+
+
+def test_subgroups_are_too_small_by_patients() -> None:
+    y = np.arange(400) % 2 == 0
+    p, groups = np.where(y, 0.7, 0.3), np.array(["a", "b"] * 200)[np.argsort(np.arange(400) % 200)]
+    few = np.arange(400) // 40
+    by_image = ev.subgroup_estimates(y, p, groups)
+    by_patient = ev.subgroup_estimates(y, p, groups, patients=few)
+    assert not any(row.too_small for row in by_image)
+    assert all(row.too_small for row in by_patient)
+    assert by_patient[0].reason == "too small: 10 patients with the condition, fewer than 20"
+    assert [row.positives for row in by_patient] == [row.positives for row in by_image]
+
+
+def test_bonferroni_over_several_columns() -> None:
+    records = predictions(1)
+    rows = ev.subgroup_differences(
+        records, None, "site", figures=["sensitivity"], adjust="bonferroni", columns=4
+    )
+    assert rows[0].comparisons == 4
+    assert rows[0].difference.level == pytest.approx(1.0 - 0.05 / 4)
+    with pytest.raises(ArgumentError, match="columns"):
+        ev.subgroup_differences(records, None, "site", columns=0)
 
 
 def test_missing_scores_leave_their_subgroup_too() -> None:

@@ -227,7 +227,7 @@ def test_paired_difference_covers(method: str) -> None:
 
 def test_calibration_slope_and_intercept_cover() -> None:
     rng = np.random.default_rng(10)
-    slopes = intercepts = 0
+    slopes = intercepts = ratios = 0
     runs = 1000
     for _ in range(runs):
         linear = rng.normal(size=300)
@@ -236,8 +236,10 @@ def test_calibration_slope_and_intercept_cover() -> None:
         slopes += summary.slope.lower <= 1.0 <= summary.slope.upper
         item = summary.calibration_in_the_large
         intercepts += item.lower <= 0.0 <= item.upper
+        ratios += summary.observed_expected.lower <= 1.0 <= summary.observed_expected.upper
     assert LOW <= slopes / runs <= HIGH
     assert LOW <= intercepts / runs <= HIGH
+    assert LOW <= ratios / runs <= HIGH
 
 
 @pytest.mark.parametrize("per_class", [True, False])

@@ -51,7 +51,11 @@ def test_the_threshold_lies_midway_between_scores() -> None:
 @pytest.mark.parametrize("part", ["train", "validation", "test", "external"])
 def test_the_record_says_which_data_chose(part: str) -> None:
     cases = Predictions(
-        y_true=Y.astype(np.int8), logit=np.zeros(8), probability=P, sample_id=list("abcdefgh"), part=part
+        y_true=Y.astype(np.int8),
+        logit=np.zeros(8),
+        probability=P,
+        sample_id=np.array(list("abcdefgh")),
+        part=part,
     )
     assert ev.choose_operating_point(cases).chosen_on == part
     named = f"the {part} set of Leeds"

@@ -90,6 +90,29 @@ def test_abstention_keeps_the_surest_first() -> None:
         ev.risk_coverage_curve(Y, P, threshold=0.0)
 
 
+def test_bounds_of_abstention_are_by_patient_where_patients_are_known() -> None:
+    patients = RNG.integers(0, 90, 300)
+    curve = ev.risk_coverage_curve(Y, P, patients=patients)
+    order = np.argsort(-ev.decision_confidence(P), kind="stable")
+    wrong = ((P >= 0.5) != Y)[order]
+    for index in (0, 1, 5, 40, 150, len(curve.kept) - 1):
+        kept = curve.kept[index]
+        item = ev.clustered_proportion(wrong[:kept], patients[order][:kept])
+        expected = (item.lower, item.upper) if item.has_interval else (0.0, 1.0)
+        assert (curve.lower[index], curve.upper[index]) == pytest.approx(expected)
+    by_image, single = ev.risk_coverage_curve(Y, P), ev.risk_coverage_curve(Y, P, patients=np.arange(300))
+    np.testing.assert_array_equal(by_image.risk, curve.risk)
+    np.testing.assert_allclose(single.upper[5:], by_image.upper[5:])
+    alone = ev.risk_coverage_curve(Y, P, patients=np.zeros(300, dtype=int))
+    assert (alone.lower.max(), alone.upper.min()) == (0.0, 1.0)
+
+
+def test_sets_calibrated_on_several_images_of_a_patient_say_so() -> None:
+    assert ev.fit_conformal(Y, P).note == ev.fit_conformal(Y, P, patients=np.arange(300)).note == ""
+    several = ev.fit_conformal(Y, P, patients=np.arange(300) // 3)
+    assert "300 images of only 100 patients" in several.note
+
+
 def test_mirrored_probabilities_are_equally_sure() -> None:
     assert ev.risk_coverage_curve([0, 1], [0.1, 0.9]).coverage.tolist() == [1.0]
 

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from medimg_cnn._types import FloatVector, IntVector
+from medimg_cnn._types import BoolVector, FloatVector, IntVector
 from medimg_cnn._validation import check_fraction
 from medimg_cnn._vectors import Missing, as_vector
 from medimg_cnn.errors import ArgumentError
+from medimg_cnn.evaluation._clustered import clustered_limits
 from medimg_cnn.evaluation._inputs import Outcome, as_scored, check_level
 from medimg_cnn.evaluation._proportions import wilson_band
 
@@ -26,7 +27,8 @@ class RiskCoverageCurve:
         confidence: (k,) falling; at each point images with at least this confidence are kept.
         coverage: (k,) share of images kept.
         risk: (k,) share of the kept that are wrong.
-        lower: (k,) Wilson bound of ``risk``, each point by itself, images taken as independent.
+        lower: (k,) Wilson bound of ``risk``, each point by itself; by patient where patients are known, as
+            in ``clustered_proportion``.
         upper: (k,) upper bound.
         sensitivity: (k,) among the kept; NaN where none has the condition.
         specificity: (k,) among the kept; NaN where all have it.
@@ -79,6 +81,7 @@ def risk_coverage_curve(
     threshold: float = 0.5,
     confidence: ArrayLike | None = None,
     positive: object = None,
+    patients: ArrayLike | None = None,
     level: float = 0.95,
     missing: Missing = "raise",
 ) -> RiskCoverageCurve:
@@ -91,6 +94,7 @@ def risk_coverage_curve(
         confidence: (n,) any measure, higher = surer; by default |logit(p) - logit(threshold)|, the
             distance from the decision.
         positive: the value of ``y`` that has the condition, where ``y`` is not 0/1.
+        patients: (n,) patient of each image; bounds are then by patient (0 to 1 while one alone is kept).
         level: confidence level of the bounds.
         missing: "raise" or "drop" rows whose probability is NaN.
 
@@ -104,7 +108,7 @@ def risk_coverage_curve(
         >>> curve.coverage.tolist(), curve.risk.tolist()
         ([0.5, 0.75, 1.0], [0.0, 0.0, 0.25])
     """
-    data = as_scored(y, p, positive=positive, missing=missing, probability=True)
+    data = as_scored(y, p, positive=positive, patients=patients, missing=missing, probability=True)
     cut = check_fraction("threshold", threshold, open_ends=True)
     sure: FloatVector
     if confidence is None:
@@ -124,7 +128,11 @@ def risk_coverage_curve(
     positives = np.cumsum(ill)[last]
     found, cleared = np.cumsum(ill & called)[last], np.cumsum(~ill & ~called)[last]
     risk = wrong / kept
-    lower, upper = wilson_band(wrong.astype(np.float64), kept.astype(np.float64), check_level(level))
+    level = check_level(level)
+    if data.patients is None:
+        lower, upper = wilson_band(wrong.astype(np.float64), kept.astype(np.float64), level)
+    else:
+        lower, upper = _band_by_patient(data.patients[order], ill != called, last, level)
     with np.errstate(invalid="ignore"):
         sensitivity, specificity = found / positives, cleared / (kept - positives)
     return RiskCoverageCurve(
@@ -139,3 +147,36 @@ def risk_coverage_curve(
         area=float(np.diff(kept, prepend=0) @ risk) / data.n,
         threshold=cut,
     )
+
+
+def _band_by_patient(
+    patients: IntVector, wrong: BoolVector, last: IntVector, level: float
+) -> tuple[FloatVector, FloatVector]:
+    """Return ``clustered_limits`` of the first ``last + 1`` images, for each, from running sums."""
+    order = np.argsort(patients, kind="stable")
+    first = np.searchsorted(patients[order], patients)
+    place = np.empty(order.size, dtype=np.int64)
+    place[order] = np.arange(order.size)
+    running = np.concatenate(([0], np.cumsum(wrong[order])))
+    images = (place - first + 1).astype(np.float64)  # of the patient so far, this one included
+    errors = (running[place + 1] - running[first]).astype(np.float64)
+    before = errors - wrong
+    squares = np.cumsum(errors**2 - before**2)[last]
+    products = np.cumsum(errors * images - before * (images - 1.0))[last]
+    sizes = np.cumsum(2.0 * images - 1.0)[last]
+    kept, found = last + 1, np.cumsum(wrong)[last]
+    units = np.cumsum(images == 1.0)[last]
+    share = found / kept
+    spread = squares - 2.0 * share * products + share**2 * sizes
+    limits = [
+        clustered_limits(
+            float(p),
+            float(m / (m - 1) * s / n**2) if m > 1 and s > 1e-12 * n else 0.0,
+            level,
+            trials=int(n),
+            patients=int(m),
+        )
+        for p, s, n, m in zip(share, spread, kept, units, strict=True)
+    ]
+    lower, upper = np.array(limits, dtype=np.float64).T
+    return np.minimum(lower, share), np.maximum(upper, share)

@@ -109,8 +109,9 @@ def calibration(
     """Return slope, both intercepts, observed over expected, Brier score, ECE and two tests.
 
     Slope and intercepts have Wald intervals from the information matrix; with ``patients`` from the
-    sandwich by patient with Student's t. Observed over expected carries the Wilson interval of the
-    prevalence, the expectation taken as fixed.
+    sandwich by patient with Student's t. Observed over expected carries the limits of the calibration in the
+    large: the expected number after the intercept is moved to each, over that before. So it excludes 1 if
+    and only if the other excludes 0. With one class it has the Wilson interval of the prevalence, wider.
 
     Args:
         y: (n,) outcomes 0/1 or boolean, texts with ``positive=``, or Predictions.
@@ -177,13 +178,14 @@ def calibration_of(data: Scored, *, bins: int, clip: float, level: float) -> Cal
     moved = int(np.count_nonzero((data.score < clip) | (data.score > 1.0 - clip)))
     logit = special.logit(np.clip(data.score, clip, 1.0 - clip))
     slope, intercept, chi2 = _slope_and_intercept(data, logit, level)
+    large = _in_the_large(data, logit, level)
     z = _spiegelhalter(data)
     ece, mce = _binned_errors(data, bins, level)
     return CalibrationSummary(
         slope=slope,
         intercept_joint=intercept,
-        calibration_in_the_large=_in_the_large(data, logit, level),
-        observed_expected=_observed_expected(data, level),
+        calibration_in_the_large=large,
+        observed_expected=_observed_expected(data, logit, large, level),
         brier=brier_of(data, level=level),
         brier_parts=decompose(data, bins=bins),
         ece=ece,
@@ -255,7 +257,7 @@ def _coefficient(data: Scored, fit: LogisticFit, index: int, level: float) -> Es
     )
 
 
-def _observed_expected(data: Scored, level: float) -> Estimate:
+def _observed_expected(data: Scored, logit: FloatVector, large: Estimate, level: float) -> Estimate:
     expected = float(data.score.mean())
     if data.patients is None:
         observed = proportion(data.positives, data.n, level=level)
@@ -265,15 +267,27 @@ def _observed_expected(data: Scored, level: float) -> Estimate:
     if expected == 0.0:
         why = "every probability is 0, so that none is expected"
         return undefined(why, method=method, n=data.n, level=level, dropped=data.dropped)
+    limits = (observed.lower / expected, observed.upper / expected)
+    reason, error = observed.reason, observed.standard_error / expected
+    if large.has_interval:
+        # Given the probabilities, outcomes vary less than the prevalence of a new sample does.
+        method = "limits of the calibration in the large, carried over"
+        limits = (
+            float(special.expit(logit + large.lower).mean()) / expected,
+            float(special.expit(logit + large.upper).mean()) / expected,
+        )
+        moved = special.expit(logit + large.value)
+        reason = large.reason
+        error = large.standard_error * float(np.mean(moved * (1.0 - moved))) / expected
     return bounded(
         observed.value / expected,
-        (observed.lower / expected, observed.upper / expected),
+        limits,
         low=0.0,
         method=method,
         n=data.n,
         level=level,
-        reason=observed.reason,
-        standard_error=observed.standard_error / expected,
+        reason=reason,
+        standard_error=error,
         dropped=data.dropped,
     )
 

@@ -19,6 +19,7 @@ from medimg_cnn.evaluation._proportions import wilson_limits, z_quantile
 __all__ = [
     "ClusteredMethod",
     "class_units",
+    "clustered_limits",
     "clustered_proportion",
     "clustered_share",
     "few_in_class",
@@ -27,6 +28,8 @@ __all__ = [
 ]
 
 ClusteredMethod: TypeAlias = Literal["wilson", "wald"]
+BY_PATIENT = "ratio estimator by patient"
+"""How ``method`` of a proportion by patient begins."""
 FEW_IN_CLASS = 20
 """Below this number of images (or patients) of a class, the interval of a rank statistic is flagged."""
 FEW_PATIENTS = 20
@@ -151,10 +154,8 @@ def clustered_share(
     elif method == "wald":
         half = z_quantile(level) * error
         limits = (share - half, share + half)
-    elif patients == trials:
-        limits = wilson_limits(successes.sum(), trials, level)
     else:
-        limits = _score_limits(share, variance, level, trials=trials, patients=patients)
+        limits = clustered_limits(share, variance, level, trials=trials, patients=patients)
     return bounded(
         share,
         limits,
@@ -168,10 +169,17 @@ def clustered_share(
     )
 
 
-def _score_limits(
+def clustered_limits(
     share: float, variance: float, level: float, *, trials: int, patients: int
 ) -> tuple[float, float]:
-    """Return Wilson limits with an effective number of images, held to what so many patients can show."""
+    """Return Wilson limits with an effective number of images, held to what so many patients can show.
+
+    With one image each they are plain Wilson limits; one patient alone shows nothing.
+    """
+    if patients == 1:
+        return 0.0, 1.0
+    if patients == trials:
+        return wilson_limits(share * trials, trials, level)
     quantile = t_quantile(level, patients - 1)
     if 0.0 < share < 1.0:
         effective = min(trials, share * (1.0 - share) / variance) if variance > 0.0 else trials
@@ -184,4 +192,4 @@ def _score_limits(
 
 
 def _label(method: ClusteredMethod) -> str:
-    return f"ratio estimator by patient, {'Wilson' if method == 'wilson' else 'Wald'}"
+    return f"{BY_PATIENT}, {'Wilson' if method == 'wilson' else 'Wald'}"

@@ -34,6 +34,7 @@ class ConformalSets:
         quantile_positive: of the class with the condition.
         n_negative: calibration images without the condition.
         n_positive: calibration images with it.
+        note: where patients have several calibration images, that the promise is then weaker; or empty.
 
     Example:
         >>> sets = fit_conformal([0] * 9 + [1] * 9, [0.1] * 9 + [0.9] * 9, alpha=0.2)
@@ -47,6 +48,7 @@ class ConformalSets:
     quantile_positive: float
     n_negative: int
     n_positive: int
+    note: str = ""
 
     def predict(self, p: ArrayLike) -> NDArray[np.bool_]:
         """Return (n, 2) booleans: is the negative, is the positive class in the set of each image.
@@ -116,14 +118,16 @@ def fit_conformal(
     alpha: float = 0.1,
     per_class: bool = True,
     positive: object = None,
+    patients: ArrayLike | None = None,
     missing: Missing = "raise",
 ) -> ConformalSets:
     """Return conformal sets calibrated on data that neither trained the model nor will judge it.
 
     The nonconformity score is 1 less the probability of the true class. The promise, coverage of at least
     1 - alpha over draws of calibration and new data, needs exchangeable cases: one image per patient, or
-    patients alike in both. With ``per_class`` it holds among the diseased and among the others (label
-    conditional), which a rare disease needs.
+    patients alike in both. With several images of a patient it holds only roughly, and one calibration set
+    may be further off; ``note`` says so. With ``per_class`` it holds among the diseased and among the others
+    (label conditional), which a rare disease needs.
 
     Args:
         y: (n,) outcomes 0/1 or boolean, texts with ``positive=``, or Predictions.
@@ -131,6 +135,7 @@ def fit_conformal(
         alpha: allowed rate of sets without the true class, inside (0, 1).
         per_class: whether to calibrate each class by itself.
         positive: the value of ``y`` that has the condition, where ``y`` is not 0/1.
+        patients: (n,) patient of each image, for the note.
         missing: "raise" or "drop" rows whose probability is NaN.
 
     Returns:
@@ -146,7 +151,7 @@ def fit_conformal(
         inf
     """
     alpha = check_fraction("alpha", alpha, open_ends=True)
-    data = as_scored(y, p, positive=positive, missing=missing, probability=True)
+    data = as_scored(y, p, positive=positive, patients=patients, missing=missing, probability=True)
     scores = np.where(data.y, 1.0 - data.score, data.score)
     if per_class:
         well, ill = _quantile(scores[~data.y], alpha), _quantile(scores[data.y], alpha)
@@ -159,6 +164,7 @@ def fit_conformal(
         quantile_positive=ill,
         n_negative=data.negatives,
         n_positive=data.positives,
+        note=_note(data),
     )
 
 
@@ -205,6 +211,18 @@ def conformal_coverage(
         both=_share(data, size == 2, everyone, level),
         empty=_share(data, size == 0, everyone, level),
         mean_size=float(size.mean()),
+    )
+
+
+def _note(data: Scored) -> str:
+    if data.patients is None:
+        return ""
+    number = int(data.patients.max()) + 1
+    if number == data.n:
+        return ""
+    return (
+        f"calibrated on {data.n} images of only {number} patients: images of a patient are alike, so that "
+        "coverage on new patients may be further from its promise than this number of images suggests"
     )
 
 

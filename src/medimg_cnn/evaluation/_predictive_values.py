@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from scipy import special
 
 from medimg_cnn._validation import check_fraction
 from medimg_cnn.errors import ArgumentError
-from medimg_cnn.evaluation._combine import Limits
+from medimg_cnn.evaluation._clustered import BY_PATIENT
+from medimg_cnn.evaluation._combine import Limits, difference_limits
 from medimg_cnn.evaluation._estimate import Estimate, bounded, undefined
 from medimg_cnn.evaluation._proportions import z_quantile
 
@@ -22,7 +24,9 @@ def predictive_values(
 
     The interval is that of N. D. Mercaldo, K. F. Lau, X. H. Zhou 2007 (doi:10.1002/sim.2677): the delta
     method on the logit of the predictive value, from the standard errors of sensitivity and specificity
-    (so that those by patient carry over). Where one of them is 0 or 1 its standard error is 0, and the
+    and the normal quantile. For proportions by patient, whose limits rest on Student's t, these limits are
+    combined on the same scale instead (log sensitivity less log of 1 - specificity, variance recovered from
+    each side). Where one of them is 0 or 1 its standard error is 0, and the
     values at both lower and both upper limits are given instead, a wider and safe interval. The
     prevalence is taken as known.
 
@@ -74,8 +78,13 @@ def _value(call: str, sens: Estimate, spec: Estimate, share: float, *, n: int) -
     hit, miss = (sens, spec) if call == "positive" else (spec, sens)
     method, reason, error = "Bayes, Mercaldo logit", "", math.nan
     limits: Limits
-    if hit.standard_error > 0.0 and miss.standard_error > 0.0:
-        spread = math.hypot(hit.standard_error / hit.value, miss.standard_error / (1.0 - miss.value))
+    by_patient = any(part.method.startswith(BY_PATIENT) and part.has_interval for part in (sens, spec))
+    if by_patient and hit.value > 0.0 and miss.value < 1.0 and hit.has_interval and miss.has_interval:
+        limits = _recovered(hit, miss, special.logit(value))
+        method = "Bayes, limits by patient combined on the logit scale"
+        error = value * (1.0 - value) * _spread(hit, miss)
+    elif hit.standard_error > 0.0 and miss.standard_error > 0.0:
+        spread = _spread(hit, miss)
         centre, half = special.logit(value), z_quantile(sens.level) * spread
         limits = (float(special.expit(centre - half)), float(special.expit(centre + half)))
         error = value * (1.0 - value) * spread
@@ -106,3 +115,17 @@ def _value(call: str, sens: Estimate, spec: Estimate, share: float, *, n: int) -
         reason=f"{reason}; {caution}" if reason and caution else reason or caution,
         standard_error=error,
     )
+
+
+def _spread(hit: Estimate, miss: Estimate) -> float:
+    return math.hypot(hit.standard_error / hit.value, miss.standard_error / (1.0 - miss.value))
+
+
+def _recovered(hit: Estimate, miss: Estimate, centre: float) -> Limits:
+    """Return the limits whose logit is ``centre`` plus what log(hit) - log(1 - miss) may be off."""
+    with np.errstate(divide="ignore"):
+        first = [float(x) for x in np.log([hit.lower, hit.value, hit.upper])]
+        second = [float(x) for x in np.log1p([-miss.upper, -miss.value, -miss.lower])]
+    low, high = difference_limits(first[1], (first[0], first[2]), second[1], (second[0], second[2]))
+    middle = first[1] - second[1]
+    return float(special.expit(centre + low - middle)), float(special.expit(centre + high - middle))

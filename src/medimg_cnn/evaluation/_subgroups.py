@@ -15,7 +15,7 @@ from medimg_cnn._vectors import Missing
 from medimg_cnn.artifacts import Predictions
 from medimg_cnn.errors import ArgumentError
 from medimg_cnn.evaluation._auroc import auroc_of
-from medimg_cnn.evaluation._clustered import clustered_share
+from medimg_cnn.evaluation._clustered import class_units, clustered_share
 from medimg_cnn.evaluation._differences import difference_of_independent
 from medimg_cnn.evaluation._estimate import Estimate
 from medimg_cnn.evaluation._inputs import Outcome, Scored, Threshold, as_scored, check_level, check_threshold
@@ -42,7 +42,7 @@ class SubgroupEstimate:
         specificity: at the common threshold.
         ppv: at the common threshold and the prevalence of the subgroup.
         npv: likewise.
-        too_small: whether it has fewer than ``minimum`` images of a class.
+        too_small: whether it has fewer than ``minimum`` of a class: patients where they are known, else images.
         reason: how it is too small, or empty.
     """
 
@@ -73,7 +73,7 @@ class SubgroupDifference:
         group: the subgroup.
         reference: what it is compared with.
         difference: group - reference, at the level that ``adjust`` led to.
-        comparisons: how many differences were looked at together.
+        comparisons: how many differences were looked at together, over all ``columns``.
         too_small: whether either subgroup is too small.
     """
 
@@ -106,7 +106,8 @@ def subgroup_estimates(
         threshold: one for all: an OperatingPoint, or a number on the scale of the scores.
         positive: the value of ``y`` that has the condition, where ``y`` is not 0/1.
         patients: (n,) patient of each image.
-        minimum: a subgroup with fewer images of a class is said to be too small; its figures are given.
+        minimum: a subgroup with fewer of a class is said to be too small; its figures are given. Patients
+            are counted where they are known, because images of one patient are not so many cases.
         level: confidence level.
         missing: "raise" or "drop" rows whose score is NaN.
 
@@ -136,6 +137,7 @@ def subgroup_differences(
     reference: str | None = None,
     figures: Sequence[Figure] = ("auroc", "sensitivity", "specificity"),
     adjust: Literal["none", "bonferroni"] = "none",
+    columns: int = 1,
     positive: object = None,
     patients: ArrayLike | None = None,
     minimum: int = 20,
@@ -156,6 +158,8 @@ def subgroup_differences(
         reference: name of the reference subgroup; by default the largest.
         figures: which figures to compare.
         adjust: "bonferroni" raises the level so that all intervals hold together with ``level``.
+        columns: for "bonferroni": how many columns like this one (site, sex, age, ...) are looked at
+            together; each is taken to bring as many comparisons as this one.
         positive: as in ``subgroup_estimates``.
         patients: as there.
         minimum: as there.
@@ -180,7 +184,7 @@ def subgroup_differences(
     base = known[int(sizes.argmax())] if reference is None else reference
     if base not in known:
         raise ArgumentError(explain("reference", "must be a subgroup", base, suggest(str(base), known)))
-    comparisons = (len(known) - 1) * len(figures)
+    comparisons = (len(known) - 1) * len(figures) * check_integer("columns", columns, low=1)
     level = check_level(level)
     if adjust == "bonferroni" and comparisons:
         level = 1.0 - (1.0 - level) / comparisons
@@ -248,9 +252,10 @@ def _part(data: Scored, inside: BoolVector) -> Scored:
 def _estimate(name: str, part: Scored, threshold: float, level: float, minimum: int) -> SubgroupEstimate:
     minimum = check_integer("minimum", minimum, low=0)
     called = part.score >= threshold
-    fewest = min(part.positives, part.negatives)
+    ill, well = class_units(part)
+    fewest = min(ill, well)
     small = fewest < minimum
-    kind = "with" if part.positives <= part.negatives else "without"
+    kind = f"{'images' if part.patients is None else 'patients'} {'with' if ill <= well else 'without'}"
     return SubgroupEstimate(
         name=name,
         n=part.n,
@@ -263,7 +268,7 @@ def _estimate(name: str, part: Scored, threshold: float, level: float, minimum: 
         ppv=_share(part, part.y, called, level, "no image was called positive"),
         npv=_share(part, ~part.y, ~called, level, "no image was called negative"),
         too_small=small,
-        reason=f"too small: {fewest} images {kind} the condition, fewer than {minimum}" if small else "",
+        reason=f"too small: {fewest} {kind} the condition, fewer than {minimum}" if small else "",
     )
 
 
