@@ -182,8 +182,8 @@ def test_damage_within_an_npz_is_our_error(tmp_path: Path) -> None:
     stream = io.BytesIO()
     np.savez_compressed(stream, images=IMAGES, labels=LABELS)
     content = stream.getvalue()
-    for place in range(0, len(content), 3):
-        for value in (0, 9, 0x28, 255):
+    for place in range(0, len(content), 11):
+        for value in (0, 9, 255):
             (tmp_path / "a.npz").write_bytes(content[:place] + bytes([value]) + content[place + 1 :])
             with contextlib.suppress(MedimgCnnError):
                 open_source(tmp_path / "a.npz", SourceOptions())
