@@ -74,13 +74,18 @@ def test_one_class_warns(data: Dataset, make_folder: MakeFolder, tmp_path: Path,
 
 def test_classes_are_never_guessed(data: Dataset, make_folder: MakeFolder) -> None:
     root = make_folder({"normal": 4, "tumor": 4}, root="away", seed=1)
-    with pytest.raises(LabelError, match=r"classes.*'normal' \(4\), 'tumor' \(4\)"):
+    with pytest.raises(LabelError, match=r"labels: .*'normal' \(4\), 'tumor' \(4\).*labels=\(neg"):
         read(root, data)
-    assert read(root, data, classes=("normal", "tumor")).prevalence == 0.5
+    external = read(root, data, labels=("normal", "tumor"))
+    assert (external.classes, external.prevalence) == (data.classes, 0.5)
+    swapped = read(root, data, labels=("tumor", "normal"))
+    assert (swapped.labels == 1 - external.labels).all()
     for wrong in (("tumor",), ("tumor", "tumor"), "tumor", None):
         with pytest.raises(ArgumentError, match="classes"):
             read(root, data, classes=wrong)
-    with pytest.raises(LabelError, match="classes"):
+    with pytest.raises(ArgumentError, match="labels"):
+        read(root, data, labels=("tumor", "tumor"))
+    with pytest.raises(LabelError, match="labels"):
         read((np.zeros((2, 8, 8), np.uint8), [0, 0]), data, patients=None)
 
 

@@ -21,7 +21,7 @@ from medimg_cnn.data._records import Records
 from medimg_cnn.data.readers import ReadOptions
 from medimg_cnn.errors import ArgumentError, DataError, LabelError, MedimgCnnWarning
 
-__all__ = ["make_pool", "one_or_two_classes", "quarantine", "two_classes", "warn_and_note"]
+__all__ = ["check_two_names", "make_pool", "one_or_two_classes", "quarantine", "two_classes", "warn_and_note"]
 
 
 def two_classes(
@@ -48,27 +48,34 @@ def two_classes(
     return _selected(records, keep, (note,) if dropped else ()), names
 
 
-def one_or_two_classes(records: Records, classes: Sequence[Any]) -> tuple[Records, tuple[str, str], str]:
-    """Return the records of these labels, (negative, positive), and the one of which there are none, else "".
+def check_two_names(argument: str, value: Sequence[Any]) -> tuple[str, str]:
+    """Return two different labels as texts; raise ArgumentError where they are not."""
+    if (
+        not isinstance(value, (tuple, list))
+        or len(value) != 2
+        or label_text(value[0]) == label_text(value[1])
+    ):
+        raise ArgumentError(explain(argument, "must be (negative, positive)", value))
+    return label_text(value[0]), label_text(value[1])
+
+
+def one_or_two_classes(records: Records, names: tuple[str, str]) -> tuple[Records, str]:
+    """Return the records of these labels, and the one of which there are none, else "".
 
     Raises:
-        ArgumentError: ``classes`` are not two labels.
         LabelError: there are no images of either; or of one only, and others that it may be misspelt for.
     """
-    if not isinstance(classes, (tuple, list)) or len({label_text(name) for name in classes}) != 2:
-        raise ArgumentError(explain("classes", "must be (negative, positive)", classes))
-    names = (label_text(classes[0]), label_text(classes[1]))
     counts = Counter(records.labels)
     absent = [name for name in names if name not in counts]
     if len(absent) == 2 or (absent and len(counts) > 1):
         listed = ", ".join(f"{known!r} ({count})" for known, count in sorted(counts.items()))
-        step = "Name (negative, positive) as this source calls them."
+        step = "Pass labels=(negative, positive) as this source calls them."
         raise LabelError(
-            explain("classes", f"each must be a label of {records.origin}, {listed}", names, step)
+            explain("labels", f"each must be a label of {records.origin}, {listed}", names, step)
         )
     if not absent:
-        records, _ = two_classes(records, positive=None, classes=classes)
-    return records, names, "".join(absent)
+        records, _ = two_classes(records, positive=None, classes=names)
+    return records, "".join(absent)
 
 
 def _selected(records: Records, keep: Sequence[int], notes: tuple[str, ...]) -> Records:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 
 from medimg_cnn._types import PathLike
 from medimg_cnn._validation import check_fraction, check_integer, explain
-from medimg_cnn.data._assemble import make_pool, one_or_two_classes, quarantine, warn_and_note
+from medimg_cnn.data._assemble import (
+    check_two_names,
+    make_pool,
+    one_or_two_classes,
+    quarantine,
+    warn_and_note,
+)
 from medimg_cnn.data._batches import Split
 from medimg_cnn.data._dataset import fingerprint_of
 from medimg_cnn.data._groups import contradictory_labels
-from medimg_cnn.data._positive import label_text
 from medimg_cnn.data._prepare import PixelOptions, prepare
 from medimg_cnn.data._preprocessing import Preprocessing
 from medimg_cnn.data._records import Patients, SourceOptions
@@ -28,6 +34,7 @@ def load_external(
     *,
     preprocessing: Preprocessing,
     classes: Sequence[Any],
+    labels: Sequence[Any] | None = None,
     patients: Patients = None,
     label: str = "label",
     path: str = "path",
@@ -50,7 +57,9 @@ def load_external(
     Args:
         source: as in ``load_dataset``.
         preprocessing: that of the development data, ``Dataset.preprocessing``.
-        classes: (negative, positive) as this source names them; images of other labels are left out.
+        classes: (negative, positive) of the development data, ``Dataset.classes``.
+        labels: (negative, positive) as this source names them; by default as ``classes``. Images of other labels are
+            left out.
         patients: as in ``load_dataset``, and so are the other arguments.
         label: column of labels.
         path: column of paths.
@@ -96,6 +105,8 @@ def load_external(
         raise ArgumentError(
             explain("preprocessing", "must be Preprocessing", preprocessing, "Pass data.preprocessing.")
         )
+    names = check_two_names("classes", classes)
+    wanted = names if labels is None else check_two_names("labels", labels)
     check_integer("batch_size", batch_size, low=1)
     check_integer("memory_budget", memory_budget, low=0)
     check_fraction("max_unreadable", max_unreadable)
@@ -110,9 +121,10 @@ def load_external(
         root=None if root is None else str(root),
         dicom_key=dicom_key,
         shared_patient_ids=shared_patient_ids,
-        one_of=tuple(map(label_text, classes)) if isinstance(classes, (tuple, list)) else (),
+        one_of=wanted,
     )
-    records, names, absent = one_or_two_classes(open_source(source, options), classes)
+    records, absent = one_or_two_classes(open_source(source, options), wanted)
+    records = replace(records, labels=[names[wanted.index(text)] for text in records.labels])
     notes = list(records.notes)
     if absent:
         warn_and_note(
