@@ -125,7 +125,8 @@ def compare_auroc(
     """Return the paired comparison of two AUROCs on the same cases.
 
     z = (A_a - A_b) / SE with the covariance of E. R. DeLong, D. M. DeLong, D. L. Clarke-Pearson 1988
-    (doi:10.2307/2531595), or of N. A. Obuchowski 1997 (doi:10.2307/2533958) with ``patients``.
+    (doi:10.2307/2531595), or of N. A. Obuchowski 1997 (doi:10.2307/2533958) with ``patients``; then interval
+    and p value use Student's t with one less degree of freedom than the patients in the class that has fewer.
 
     Args:
         y: (n,) outcomes 0/1 or boolean, or texts with ``positive=``.
