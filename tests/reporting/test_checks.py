@@ -51,7 +51,7 @@ def test_codes_are_stable():
         "Prevalence like the intended use",
         "Scores point the right way",
         "Probabilities mean what they say",
-        "Subgroups served alike",
+        "No subgroup gap shown",
         "Not too good to be true",
         "Judged on data not used for training",
         "Scores differ between cases",
@@ -113,6 +113,12 @@ def test_r002_and_r003_count_patients_and_not_their_images():
     assert "only 50 images of 10 patients" in check(few, "R002").finding
 
 
+def test_r002_and_r003_name_the_width_of_the_interval():
+    sound = report(simulated())
+    for code, figure in (("R002", sound.sensitivity), ("R003", sound.specificity)):
+        assert f"is {100 * figure.width:.1f} percentage points wide" in check(sound, code).finding
+
+
 def test_r004_patients():
     assert outcomes(report(simulated()))["R004"] == "warn"
     assert outcomes(report(simulated(), patients=np.arange(400) // 2))["R004"] == "pass"
@@ -123,6 +129,32 @@ def test_r005_prevalence():
     assert outcomes(report(cases))["R005"] == "not applicable"
     assert outcomes(report(cases, intended_prevalence=float(cases.prevalence)))["R005"] == "pass"
     assert outcomes(report(cases, intended_prevalence=0.05))["R005"] == "warn"
+
+
+def test_r005_cannot_be_judged_without_an_interval_or_with_a_wide_one():
+    y, p = [0, 1] * 10, np.linspace(0.1, 0.9, 20)
+    one = clinical_report(y, p, patients=["p"] * 20, intended_prevalence=0.01, bootstrap=100)
+    assert outcomes(one)["R005"] == "not applicable"
+    assert "no interval" in check(one, "R005").finding
+    wide = clinical_report(y[:6], p[:6], intended_prevalence=0.5, bootstrap=100)
+    assert outcomes(wide)["R005"] == "not applicable"
+    many = clinical_report(
+        [0, 1] * 100,
+        np.linspace(0.1, 0.9, 200),
+        intended_prevalence=0.5,
+        bootstrap=100,
+        patients=np.arange(200) // 4,
+    )
+    assert "200 images of 50 patients" in check(many, "R005").finding
+
+
+def test_r006_and_r009_cannot_be_judged_with_constant_scores_or_no_interval():
+    constant = clinical_report([0, 1] * 30, [0.5] * 60, bootstrap=100)
+    assert [outcomes(constant)[code] for code in ("R006", "R009", "R013")] == ["not applicable"] * 3
+    assert "every score is the same" in check(constant, "R006").finding
+    unsure = clinical_report([0, 1] * 20, [0.2, 0.3, 0.3, 0.2] * 9 + [0.2, 0.3] * 2, bootstrap=100)
+    assert unsure.auroc.lower < 0.5 < unsure.auroc.value
+    assert outcomes(unsure)["R006"] == "not applicable"
 
 
 def test_r006_inverted_labels():
@@ -143,6 +175,30 @@ def test_r007_calibration(changes, outcome):
     assert outcomes(report(simulated(**changes)))["R007"] == outcome
 
 
+def test_r007_says_inconclusive_where_the_intervals_are_wide():
+    found = check(report(simulated(60, prevalence=0.5, shift=1.0)), "R007")
+    assert found.outcome == "warn"
+    assert found.finding.startswith("Inconclusive: slope")
+
+
+def test_r007_counts_patients_and_not_their_images():
+    few = check(report(simulated(patients=np.arange(400) // 25)), "R007")
+    assert few.outcome == "not applicable"
+    assert "16 patients, fewer than 20" in few.finding
+
+
+def test_r007_does_not_judge_decisions_as_probabilities():
+    rng = np.random.default_rng(2)
+    y = rng.integers(0, 2, 400)
+    hard = clinical_report(y, np.where(rng.random(400) < 0.2, 1 - y, y).astype(float), bootstrap=100)
+    found = check(hard, "R007")
+    assert found.outcome == "not applicable"
+    assert "decisions and not probabilities" in found.finding
+    text = " ".join(hard.to_text().split())
+    assert hard.evidence.calibration.note in text
+    assert "nothing here can be read as calibration" in text
+
+
 def test_r008_subgroup_gap():
     cases = simulated(800)
     site = np.array(["a", "b"] * 400)
@@ -159,6 +215,17 @@ def test_r009_perfect_separation():
     perfect = clinical_report([0, 0, 1, 1], [0.1, 0.2, 0.8, 0.9], bootstrap=100)
     assert outcomes(perfect)["R009"] == "warn"
     assert outcomes(clinical_report([1], [0.5], bootstrap=100))["R009"] == "not applicable"
+
+
+def test_r009_warns_where_hardly_a_pair_is_in_the_wrong_order():
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], 500)
+    p = 1 / (1 + np.exp(-rng.normal(size=1000) - 4.5 * y + 2.25))
+    near = clinical_report(y, p, bootstrap=100)
+    assert 0.99 < near.auroc.lower < near.auroc.value < 1
+    assert outcomes(near)["R009"] == "warn"
+    swapped = clinical_report(1 - y, p, bootstrap=100)
+    assert outcomes(swapped)["R009"] == "warn"
 
 
 @pytest.mark.parametrize(
@@ -196,3 +263,12 @@ def test_what_could_not_be_checked_never_looks_passed():
     text = clinical_report([1], [0.5], bootstrap=100).to_text()
     assert "[Not checked] R005" in text
     assert "A check that could not be made has not been passed." in " ".join(text.split())
+
+
+def test_the_summary_says_how_many_checks_could_not_be_made():
+    some = report(simulated())
+    unmade = sum(item.outcome == "not applicable" for item in some.checks)
+    assert unmade
+    (summary, *_) = some.document.sections
+    text = " ".join(block.text for block in summary.blocks if hasattr(block, "text"))
+    assert f"{unmade} of 13 checks could not be made" in text

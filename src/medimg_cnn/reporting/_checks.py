@@ -1,7 +1,7 @@
 """Checks with stable codes: what could make the figures mislead, and what to do about it.
 
-A check that cannot be made is "not applicable"; it never passes. Codes are never used again for another
-question.
+A check that cannot be made, or that these cases cannot settle, is "not applicable" or warns; it never passes.
+Codes are never used again for another question.
 """
 
 from __future__ import annotations
@@ -9,10 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from medimg_cnn.reporting._document import Check, Severity
-from medimg_cnn.reporting._format import estimate_text, number_text, percent_text, plural
+from medimg_cnn.evaluation import Estimate
+from medimg_cnn.reporting._document import Check
+from medimg_cnn.reporting._figure_checks import (
+    check_better_than_chance,
+    check_calibration,
+    check_direction,
+    check_prevalence,
+    check_separation,
+    check_subgroup_gap,
+)
+from medimg_cnn.reporting._format import number_text, percent_text, plural
 from medimg_cnn.reporting._origins import origin_status
 
 if TYPE_CHECKING:
@@ -87,15 +94,20 @@ def _threshold_origin(evidence: Evidence) -> Check:
 def _enough(code: str, title: str, evidence: Evidence, *, outcome: int, figure: str) -> Check:
     """Count patients where some have several images: their images are not so many independent cases."""
     inputs = evidence.inputs
-    cases = inputs.positives if outcome else inputs.negatives
-    count, what = cases, plural(cases, inputs.unit)
-    if inputs.clusters is not None:
-        count = int(np.unique(inputs.clusters[inputs.y == outcome]).size)
+    cases, count = inputs.positives if outcome else inputs.negatives, inputs.independent(outcome)
+    what = plural(cases, inputs.unit)
+    if inputs.clustered:
         what = f"{what} of {plural(count, 'patient')}"
+    estimate: Estimate = getattr(evidence.operating, figure)
+    wide = (
+        f"the interval of {figure} is {number_text(100 * estimate.width, 1)} percentage points wide"
+        if estimate.has_interval
+        else f"{figure} has no interval"
+    )
     if count >= evidence.few:
-        return Check(code, title, "pass", "major", f"There are {what}.")
+        return Check(code, title, "pass", "major", f"There are {what}; {wide}.")
     finding = (
-        f"There are only {what}; with fewer than {evidence.few} the interval of {figure} cannot be trusted."
+        f"There are only {what}; {wide}, and with fewer than {evidence.few} it cannot be trusted."
         if count
         else f"There are none, so {figure} is not defined."
     )
@@ -132,159 +144,6 @@ def _patients(evidence: Evidence) -> Check:
         "major",
         f"{plural(inputs.n, 'image')} of {plural(inputs.n_patients, 'patient')}; {note}.",
     )
-
-
-def _prevalence(evidence: Evidence) -> Check:
-    code, title = "R005", "Prevalence like the intended use"
-    intended = evidence.inputs.intended_prevalence
-    if intended is None:
-        return Check(
-            code,
-            title,
-            "not applicable",
-            "minor",
-            "The prevalence of the intended use was not given.",
-            "Pass intended_prevalence= to see the predictive values there.",
-        )
-    here = evidence.operating.prevalence
-    if here.has_interval and not here.lower <= intended <= here.upper:
-        return Check(
-            code,
-            title,
-            "warn",
-            "minor",
-            f"Here {percent_text(here.value)} have the condition, {percent_text(intended)} in the intended "
-            "use. PPV, NPV, accuracy and F1 will differ there, and so may the calibration.",
-            "Read the table of predictive values at the intended prevalence.",
-        )
-    return Check(
-        code,
-        title,
-        "pass",
-        "minor",
-        f"{percent_text(here.value)} here, {percent_text(intended)} in the intended use.",
-    )
-
-
-def _direction(evidence: Evidence) -> Check:
-    code, title = "R006", "Scores point the right way"
-    auroc = evidence.auroc
-    if not auroc.defined:
-        return Check(code, title, "not applicable", "major", f"AUROC is not defined: {auroc.reason}.")
-    if auroc.value < 0.5:
-        sure = auroc.has_interval and auroc.upper < 0.5
-        return Check(
-            code,
-            title,
-            "fail" if sure else "warn",
-            "major",
-            f"AUROC is {estimate_text(auroc)}, below 0.5: cases with the condition score lower than those "
-            "without it" + ("." if sure else ", though chance may explain it."),
-            "See whether the labels, or the class whose probability this is, are swapped. Nothing was turned "
-            "round here.",
-        )
-    return Check(code, title, "pass", "major", f"AUROC is {estimate_text(auroc)}.")
-
-
-def _calibration(evidence: Evidence) -> Check:
-    code, title = "R007", "Probabilities mean what they say"
-    severity: Severity = "minor"
-    inputs = evidence.inputs
-    if min(inputs.positives, inputs.negatives) < evidence.few:
-        finding = f"Calibration cannot be judged with fewer than {evidence.few} cases of a class."
-        return Check(code, title, "not applicable", severity, finding)
-    slope, ratio = evidence.calibration.slope, evidence.calibration.observed_expected
-    if not (slope.has_interval and ratio.has_interval):
-        reason = slope.reason or ratio.reason or "no interval"
-        return Check(code, title, "not applicable", severity, f"Calibration cannot be judged: {reason}.")
-    off = []
-    if not slope.lower <= 1 <= slope.upper and not 0.8 <= slope.value <= 1.25:
-        kind = "too extreme" if slope.value < 1 else "too timid"
-        off.append(f"the slope is {estimate_text(slope)}, so probabilities are {kind}")
-    if not ratio.lower <= 1 <= ratio.upper and not 0.8 <= ratio.value <= 1.25:
-        kind = "low" if ratio.value > 1 else "high"
-        off.append(f"observed to expected is {estimate_text(ratio)}, so they are too {kind} on the whole")
-    if off:
-        finding = "; ".join(off)
-        return Check(
-            code,
-            title,
-            "warn",
-            severity,
-            f"{finding[0].upper()}{finding[1:]}.",
-            "Recalibrate on validation data before the probabilities are read as risks.",
-        )
-    return Check(
-        code,
-        title,
-        "pass",
-        severity,
-        f"Slope {estimate_text(slope)}, observed to expected {estimate_text(ratio)}; neither is far from 1 "
-        "beyond doubt.",
-    )
-
-
-def _subgroup_gap(evidence: Evidence) -> Check:
-    code, title = "R008", "Subgroups served alike"
-    if not evidence.inputs.subgroups:
-        return Check(
-            code,
-            title,
-            "not applicable",
-            "major",
-            "No subgroups were given.",
-            "Pass subgroups=, such as site.",
-        )
-    compared = [
-        (column, gap)
-        for column, table in evidence.subgroups.items()
-        for gap in table.differences
-        if not gap.too_small and gap.difference.has_interval
-    ]
-    if not compared:
-        return Check(code, title, "not applicable", "major", "No two subgroups are large enough to compare.")
-    found = [
-        f"{gap.figure} of {column} {gap.group} less {gap.reference}: {estimate_text(gap.difference)}"
-        for column, gap in compared
-        if not gap.difference.lower <= 0 <= gap.difference.upper
-    ]
-    if found:
-        return Check(
-            code,
-            title,
-            "warn",
-            "major",
-            f"{plural(len(found), 'difference')} of {len(compared)} beyond chance: {'; '.join(found[:4])}"
-            + ("; and more." if len(found) > 4 else "."),
-            "Look at these groups before the model is used in them.",
-        )
-    return Check(
-        code,
-        title,
-        "pass",
-        "major",
-        f"None of {plural(len(compared), 'difference')} is beyond chance; that does not prove that groups are "
-        "served alike.",
-    )
-
-
-def _separation(evidence: Evidence) -> Check:
-    code, title = "R009", "Not too good to be true"
-    auroc = evidence.auroc
-    if not auroc.defined:
-        return Check(code, title, "not applicable", "major", f"AUROC is not defined: {auroc.reason}.")
-    if auroc.value in (0.0, 1.0):
-        return Check(
-            code,
-            title,
-            "warn",
-            "major",
-            f"AUROC is {number_text(auroc.value)}: one threshold separates the classes without a single "
-            "error.",
-            "Look for leakage: a patient in two parts, duplicates, text or markers in the image, a site that "
-            "gives the label away.",
-        )
-    return Check(code, title, "pass", "major", "The classes overlap, as they do in practice.")
 
 
 def _training_part(evidence: Evidence) -> Check:
@@ -353,38 +212,19 @@ def _missing(evidence: Evidence) -> Check:
     )
 
 
-def _better_than_chance(evidence: Evidence) -> Check:
-    code, title = "R013", "Better than chance"
-    auroc = evidence.auroc
-    if not auroc.has_interval:
-        reason = auroc.reason or "no interval"
-        return Check(code, title, "not applicable", "major", f"AUROC has no interval: {reason}.")
-    if auroc.lower <= 0.5:
-        return Check(
-            code,
-            title,
-            "warn",
-            "major",
-            f"AUROC is {estimate_text(auroc)}; its interval reaches down to chance (0.5), so this data does not "
-            "show that the model tells the classes apart.",
-            "Judge more cases, or look for what keeps the model from learning.",
-        )
-    return Check(code, title, "pass", "major", f"AUROC is {estimate_text(auroc)}, above chance (0.5).")
-
-
 CHECKS: tuple[Callable[[Evidence], Check], ...] = (
     _threshold_origin,
     _enough_positives,
     _enough_negatives,
     _patients,
-    _prevalence,
-    _direction,
-    _calibration,
-    _subgroup_gap,
-    _separation,
+    check_prevalence,
+    check_direction,
+    check_calibration,
+    check_subgroup_gap,
+    check_separation,
     _training_part,
     _resolution,
     _missing,
-    _better_than_chance,
+    check_better_than_chance,
 )
 """Every check, in the order of their codes."""

@@ -126,6 +126,12 @@ class Inputs:
         """(n,) patient ids where some patient has more than one case, else None: cases are independent."""
         return self.patients if self.clustered else None
 
+    def independent(self, outcome: int) -> int:
+        """Return how many independent units have the outcome: patients where some have several cases."""
+        if self.clusters is None:
+            return self.positives if outcome else self.negatives
+        return int(np.unique(self.clusters[self.y == outcome]).size)
+
     @property
     def unit(self) -> str:
         """What one case is: "patient" where each has exactly one, "image" otherwise."""

@@ -56,6 +56,20 @@ class Calibration:
                 ),
             ),
         ]
+        if evidence.calibration.note:
+            note = evidence.calibration.note
+            blocks.append(
+                Note(
+                    f"For slope and intercepts: {note}. Brier score and ECE use the probabilities as they are."
+                )
+            )
+        if bool(np.isin(evidence.inputs.probability, (0.0, 1.0)).all()):
+            blocks.append(
+                Note(
+                    "Every score is exactly 0 or 1: these are decisions, not probabilities, so nothing here can be "
+                    "read as calibration."
+                )
+            )
         if not evidence.both_classes:
             blocks.append(Note("With one class only, slope and intercepts cannot be told."))
         return tuple(blocks)

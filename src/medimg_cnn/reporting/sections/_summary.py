@@ -32,7 +32,7 @@ class Summary:
             Paragraph(first),
             *(Paragraph(text, lead=True) for text in rest),
             KeyFigures(key_figures(evidence)),
-            Paragraph(_attention(needs_attention(evidence.checks))),
+            Paragraph(_attention(evidence.checks)),
             Note(reading),
         )
 
@@ -210,8 +210,13 @@ def _share(value: float) -> str:
 
 
 def _attention(checks: tuple[Check, ...]) -> str:
-    if not checks:
-        return "No check of this report found a problem."
-    listed = "; ".join(f"{check.title.lower()} ({check.code})" for check in checks)
-    count = len(checks)
-    return f"{plural(count, 'check')} {'needs' if count == 1 else 'need'} attention: {listed}. See Checks."
+    found = needs_attention(checks)
+    unmade = sum(check.outcome == "not applicable" for check in checks)
+    tail = f" {unmade} of {plural(len(checks), 'check')} could not be made." if unmade else ""
+    if not found:
+        return f"No check of this report found a problem.{tail}"
+    listed = "; ".join(f"{check.title.lower()} ({check.code})" for check in found)
+    count = len(found)
+    return (
+        f"{plural(count, 'check')} {'needs' if count == 1 else 'need'} attention: {listed}.{tail} See Checks."
+    )
