@@ -20,7 +20,15 @@ from medimg_cnn.evaluation import (
 )
 from medimg_cnn.reporting._inputs import Inputs
 
-__all__ = ["AbstentionRow", "FigureName", "Plan", "abstention_rows", "conformal_sets", "sample_size_plans"]
+__all__ = [
+    "AbstentionRow",
+    "FigureName",
+    "Plan",
+    "abstention_rows",
+    "chance_ece",
+    "conformal_sets",
+    "sample_size_plans",
+]
 
 FigureName: TypeAlias = Literal["sensitivity", "specificity", "auroc"]
 
@@ -140,3 +148,19 @@ def _share(inputs: Inputs, hit: BoolVector, among: BoolVector, why: str) -> Esti
     return evaluation.clustered_proportion(
         hit[among], inputs.clusters[among], level=inputs.level, why_undefined=why
     )
+
+
+def chance_ece(inputs: Inputs, bins: int) -> float:
+    """Return the mean expected calibration error of outcomes drawn from the probabilities themselves.
+
+    Drawn anew with the report's seed; images are taken as independent.
+    """
+    p = inputs.probability
+    draws = int(np.clip(2_000_000 // p.size, 20, 400))
+    bin_of = np.clip(np.ceil(p * bins).astype(np.int64) - 1, 0, bins - 1)
+    rng = np.random.default_rng(inputs.seed)
+    total = 0.0
+    for _ in range(draws):
+        gap = np.bincount(bin_of, weights=(rng.random(p.size) < p) - p, minlength=bins)
+        total += float(np.abs(gap).sum()) / p.size
+    return total / draws

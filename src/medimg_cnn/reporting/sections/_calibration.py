@@ -9,7 +9,8 @@ import numpy as np
 from medimg_cnn.reporting._charts import reliability_chart
 from medimg_cnn.reporting._document import Block, Column, Figure, Note, Paragraph, Table
 from medimg_cnn.reporting._evidence import Evidence
-from medimg_cnn.reporting._format import estimate_text, plural
+from medimg_cnn.reporting._format import estimate_text, number_text, plural
+from medimg_cnn.reporting._uncertainty import chance_ece
 
 __all__ = ["LABELS", "Calibration", "reliability_figure"]
 
@@ -56,6 +57,16 @@ class Calibration:
                 ),
             ),
         ]
+        if evidence.calibration.ece.defined:
+            blocks.append(
+                Note(
+                    f"The ECE uses {evidence.calibration.bins} bins of equal width, the diagram groups of about equal "
+                    "size (quantiles), so its points are not those bins. Chance alone keeps it above 0: a perfectly "
+                    "calibrated model with these probabilities would have one of about "
+                    f"{number_text(chance_ece(evidence.inputs, evidence.calibration.bins))}"
+                    f"{_more_by_patient(evidence)}."
+                )
+            )
         if evidence.calibration.note:
             note = evidence.calibration.note
             blocks.append(
@@ -73,6 +84,10 @@ class Calibration:
         if not evidence.both_classes:
             blocks.append(Note("With one class only, slope and intercepts cannot be told."))
         return tuple(blocks)
+
+
+def _more_by_patient(evidence: Evidence) -> str:
+    return ", more as images of one patient are alike" if evidence.inputs.clustered else ""
 
 
 def reliability_figure(evidence: Evidence) -> Figure:

@@ -42,16 +42,20 @@ def decision_figure(evidence: Evidence) -> Figure:
     """Return the decision curve as a figure with its words and numbers."""
     curve = evidence.decision
     thresholds = np.asarray(curve.thresholds)
-    best = np.asarray(curve.net_benefit) > np.maximum(curve.treat_all, curve.treat_none)
+    best = np.asarray(curve.lower) > np.maximum(curve.treat_all, curve.treat_none)  # False where it is NaN
     threshold = evidence.inputs.operating_point.threshold
     where = _ranges(thresholds, best)
     return Figure(
         "decision-curve",
         "Decision curve",
-        "The model is worth using at threshold probabilities where its line is the highest.",
-        f"Using the model has the highest net benefit at threshold probabilities {where}."
+        "The model is worth using at threshold probabilities where its whole band is above both other lines. The "
+        f"band is a {100 * curve.level:g}% interval at each threshold probability by itself (pointwise), not of the "
+        "curve as a whole.",
+        "The lower bound of the model's net benefit is above acting on all and on none at threshold probabilities "
+        f"{where}; elsewhere it is unclear which is best, or the model is not."
         if where
-        else "At no threshold probability does using the model have the highest net benefit.",
+        else "Unclear: at no threshold probability is the lower bound of the model's net benefit above both acting "
+        "on all and acting on none.",
         decision_chart(curve, threshold),
         Table(
             "decision-curve-numbers",
@@ -75,6 +79,12 @@ def decision_figure(evidence: Evidence) -> Figure:
                 )
                 for i in spread(thresholds.size, 15)
             ),
+            (
+                (
+                    "Lower and upper are of the model, at each threshold probability by itself; acting on all is taken "
+                    "as known."
+                ),
+            ),
         ),
     )
 
@@ -83,7 +93,7 @@ def _ranges(thresholds: np.ndarray, best: np.ndarray) -> str:
     """Return the runs of True as "0.05 to 0.40 and 0.50 to 0.62"."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], best, [False]]).astype(np.int8)))
     runs = [
-        f"{thresholds[start]:.2f} to {thresholds[stop - 1]:.2f}"
+        f"{thresholds[start]:.2f}" + (f" to {thresholds[stop - 1]:.2f}" if stop - 1 > start else "")
         for start, stop in zip(edges[::2], edges[1::2], strict=True)
     ]
     return " and ".join(runs[:3]) + (" and elsewhere" if len(runs) > 3 else "")

@@ -41,7 +41,8 @@ class Limits:
             items.append("Patients are not known, so images were treated as independent of each other.")
         if inputs.subgroups:
             items.append(
-                "Subgroups were compared one by one; with many comparisons some will differ by chance."
+                "Intervals of differences between subgroups hold together within one column (Bonferroni), not across "
+                "columns; with several columns some will differ by chance. Figures of single groups hold one by one."
             )
         return (
             Paragraph(

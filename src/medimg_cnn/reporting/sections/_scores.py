@@ -34,7 +34,9 @@ def score_figure(evidence: Evidence) -> Figure:
         "score-histogram",
         "Predicted probabilities by true class",
         "The dotted line is the operating point: cases on it and to "
-        "its right are called positive. Where the two overlap, the model errs.",
+        "its right are called positive. Errors are relative to it: "
+        f"{inputs.classes[1]} to its left is missed, {inputs.classes[0]} from it on is called positive wrongly. Where "
+        "the two overlap, no threshold separates them.",
         f"{_middle(evidence, 1)} {_middle(evidence, 0)}",
         score_chart(inputs.probability, inputs.y, point.threshold, inputs.classes, inputs.unit),
         Table(

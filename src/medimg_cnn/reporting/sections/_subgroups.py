@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from medimg_cnn.evaluation import Estimate, SubgroupEstimate
@@ -86,6 +87,12 @@ def _figure(evidence: Evidence, column: str, table: SubgroupTable, key: str) -> 
                 (_name(row), row.n, row.positives, row.auroc, row.sensitivity, row.specificity)
                 for row in table.estimates
             ),
+            (
+                "Each interval holds by itself. "
+                + _methods(
+                    (label, [row.as_dict()[name] for row in table.estimates]) for name, label in _FIGURES
+                ),
+            ),
         ),
     )
 
@@ -109,10 +116,23 @@ def _differences(evidence: Evidence, column: str, table: SubgroupTable, key: str
         (
             (
                 f"All {table.differences[0].comparisons} intervals of this table hold together at "
-                f"{100 * evidence.inputs.level:g}% (Bonferroni); method: {table.differences[0].difference.method}."
+                f"{100 * evidence.inputs.level:g}% (Bonferroni). "
+                + _methods(
+                    (label, [item.difference for item in table.differences if item.figure == name])
+                    for name, label in _FIGURES
+                )
             ),
         ),
     )
+
+
+def _methods(columns: Iterable[tuple[str, list[Estimate]]]) -> str:
+    """Return how the intervals of each column were made; a column may have been made in more than one way."""
+    ways = []
+    for label, estimates in columns:
+        used = dict.fromkeys(estimate.method for estimate in estimates if estimate.has_interval)
+        ways.append(f"{label}: {' or '.join(used) if used else 'none'}")
+    return f"Method of the interval: {'; '.join(ways)}."
 
 
 def _name(row: SubgroupEstimate) -> str:
