@@ -208,3 +208,10 @@ def test_observed_over_expected_agrees_with_calibration_in_the_large(seed: int, 
     assert ratio.lower < ratio.value < ratio.upper
     assert (ratio.lower <= 1.0 <= ratio.upper) == (large.lower <= 0.0 <= large.upper)
     assert ratio.value == pytest.approx(y.mean() / expit(linear).mean())
+
+
+def test_patients_that_cancel_do_not_make_observed_over_expected_certain() -> None:
+    found = ev.calibration([1, 0, 1, 0], [0.5, 0.5, 0.0, 0.0], patients=[2, 3, 3, 2])
+    assert found.observed_expected.value == 2.0
+    assert found.observed_expected.lower < 1.0
+    assert found.observed_expected.upper > 3.0

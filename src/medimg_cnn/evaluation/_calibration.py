@@ -244,14 +244,17 @@ def _coefficient(data: Scored, fit: LogisticFit, index: int, level: float) -> Es
     if data.patients is not None:
         patients = int(data.patients.max()) + 1
         quantile = t_quantile(level, patients - 1) if patients > 1 else math.nan
+    reason = few_in_class(data)
     half = quantile * error
+    if error < 1e-9:  # of rounding: outcomes of each patient cancel
+        half, reason = math.nan, "no interval: the patients do not differ"
     return bounded(
         value,
         (value - half, value + half),
         method=_method(data),
         n=data.n,
         level=level,
-        reason=few_in_class(data),
+        reason=reason,
         standard_error=error,
         dropped=data.dropped,
     )
@@ -269,13 +272,15 @@ def _observed_expected(data: Scored, logit: FloatVector, large: Estimate, level:
         return undefined(why, method=method, n=data.n, level=level, dropped=data.dropped)
     limits = (observed.lower / expected, observed.upper / expected)
     reason, error = observed.reason, observed.standard_error / expected
-    if large.has_interval:
+    carried = (
+        float(special.expit(logit + large.lower).mean()) / expected,
+        float(special.expit(logit + large.upper).mean()) / expected,
+    )
+    # Patients whose outcomes cancel, or probabilities of 0 and 1, leave rounding errors for a width.
+    if carried[1] - carried[0] > 1e-6 * observed.value / expected:
         # Given the probabilities, outcomes vary less than the prevalence of a new sample does.
         method = "limits of the calibration in the large, carried over"
-        limits = (
-            float(special.expit(logit + large.lower).mean()) / expected,
-            float(special.expit(logit + large.upper).mean()) / expected,
-        )
+        limits = carried
         moved = special.expit(logit + large.value)
         reason = large.reason
         error = large.standard_error * float(np.mean(moved * (1.0 - moved))) / expected
