@@ -60,7 +60,7 @@ def main() -> None:
         source,
         positive=positive,
         patients=None if patients == "none" else patients,
-        image_size=arguments.image_size or (64 if synthetic else 128),
+        image_size=(64 if synthetic else 128) if arguments.image_size is None else arguments.image_size,
         seed=arguments.seed,
     )
     print(data.summary())
@@ -69,7 +69,7 @@ def main() -> None:
     trainer = mc.Trainer(
         model,
         augment=mc.augmentations.preset(arguments.augment),
-        epochs=arguments.epochs or (12 if synthetic else mc.training.TrainerConfig().epochs),
+        epochs=12 if synthetic and arguments.epochs is None else arguments.epochs,
         seed=arguments.seed,
         directory=arguments.output,
         overwrite=True,

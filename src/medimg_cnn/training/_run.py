@@ -12,6 +12,7 @@ from medimg_cnn._types import PathLike
 from medimg_cnn._validation import check_integer
 from medimg_cnn.artifacts import FitResult, OperatingPoint, Predictions
 from medimg_cnn.artifacts._files import damage_as_artifact_error
+from medimg_cnn.data import Preprocessing
 from medimg_cnn.errors import ArgumentError, ArtifactError, MedimgCnnWarning
 from medimg_cnn.training._plots import plot_history
 from medimg_cnn.training._predict import predict_logits
@@ -48,6 +49,12 @@ class Run:
     def operating_point(self) -> OperatingPoint:
         """The threshold that was chosen on validation."""
         return self.result.operating_point
+
+    @property
+    def preprocessing(self) -> Preprocessing | None:
+        """How an image file became an input; pass it to ``load_external`` for images from elsewhere."""
+        content = self.result.preprocessing
+        return None if content is None else Preprocessing.from_dict(content)
 
     @property
     def history(self) -> pd.DataFrame:
@@ -88,7 +95,7 @@ class Run:
         if trained is not None and read is not None and read.preprocessing != trained.preprocessing:
             warnings.warn(
                 "These images were not preprocessed as the training images were (size, fit, window or frame "
-                "differ). Load them with the options in run.result.preprocessing, unless that is meant.",
+                "differ). Load them with the options in run.preprocessing, unless that is meant.",
                 MedimgCnnWarning,
                 stacklevel=2,
             )
