@@ -269,7 +269,7 @@ def test_the_directory_of_a_medium_is_no_image(write_dicom: WriteDicom) -> None:
     dataset.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.1.3.10"
     dataset.save_as(path)
     assert not is_image_file(path)
-    with pytest.raises(ImageReadError, match=r"DICOMDIR: .*directory of a DICOM medium"):
+    with pytest.raises(ImageReadError, match=r"DICOMDIR: .*directories of media \(DICOMDIR\)"):
         read_image(path)
 
 

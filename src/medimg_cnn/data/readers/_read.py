@@ -22,7 +22,7 @@ from medimg_cnn.data.readers._nifti import NiftiReader
 from medimg_cnn.data.readers._options import Plane, ReadOptions, ValueRange, Window
 from medimg_cnn.data.readers._pillow import PillowReader
 from medimg_cnn.data.readers._quiet import quiet_decoders
-from medimg_cnn.data.readers._sniff import describe_junk
+from medimg_cnn.data.readers._sniff import describe_junk, is_dicom
 from medimg_cnn.errors import ArgumentError, ImageReadError, MissingDependencyError
 
 __all__ = ["dicom_identifiers", "is_image_file", "read_decoded", "read_image", "register_reader"]
@@ -71,6 +71,9 @@ def register_reader(reader: Reader) -> None:
 def is_image_file(path: PathLike | BinaryIO) -> bool:
     """Say whether some reader accepts the file, from its content; a broken link or a folder is none.
 
+    A DICOM file that by its SOP class holds no image (a structured report, a presentation state, an encapsulated PDF,
+    a DICOMDIR, ...) is none.
+
     Example:
         >>> import tempfile, pathlib
         >>> with tempfile.TemporaryDirectory() as folder:
@@ -98,7 +101,7 @@ def dicom_identifiers(path: PathLike | BinaryIO) -> dict[str, str]:
     """
     with _opened(path) as (name, stream):
         try:
-            if not DicomReader().accepts(stream.read(HEAD_SIZE)):
+            if not is_dicom(stream.read(HEAD_SIZE)):
                 raise ImageReadError("must be a DICOM file; got another kind. Name a DICOM file.")
             stream.seek(0)
             with quiet_decoders():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["describe_junk", "is_dicom_image", "pillow_format"]
+import struct
+
+__all__ = ["describe_junk", "dicom_without_image", "is_dicom", "is_dicom_image", "pillow_format"]
 
 _PREFIXES: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -26,8 +28,22 @@ _JUNK: tuple[tuple[bytes, str], ...] = (
     (b"<!DOCTYPE html", "a web page"),
     (b"<html", "a web page"),
 )
-# The SOP class of a DICOMDIR.
-_DIRECTORY = b"1.2.840.10008.1.3.10"
+_STORAGE = "1.2.840.10008.5.1.4.1.1."
+# SOP classes without an image (DICOM PS3.4, table B.5-1), by how they begin; the first that fits.
+_WITHOUT_IMAGE: tuple[tuple[str, str], ...] = (
+    ("1.2.840.10008.1.3.10.", "directories of media (DICOMDIR)"),
+    (_STORAGE + "88.59.", "key object selections"),
+    (_STORAGE + "88.", "structured reports"),
+    (_STORAGE + "11.", "presentation states"),
+    (_STORAGE + "104.", "encapsulated documents"),
+    (_STORAGE + "9.", "waveforms"),
+    (_STORAGE + "4.2.", "spectroscopy data"),
+    *((f"{_STORAGE}481.{number}.", "") for number in (1, 2, 23, 24)),  # images and doses
+    (_STORAGE + "481.", "radiotherapy plans and records"),
+    (_STORAGE + "66.4.", ""),  # segmentations are images
+    (_STORAGE + "66.", "raw data and registrations"),
+    (_STORAGE + "67.", "raw data and registrations"),
+)
 # The sizes of the header that follows the 14 bytes of a bitmap's file header.
 _BMP_HEADERS = (12, 16, 40, 52, 56, 64, 108, 124)
 
@@ -44,17 +60,50 @@ def pillow_format(head: bytes) -> str | None:
     return None
 
 
+def is_dicom(head: bytes) -> bool:
+    """Say whether a file has the mark of DICOM after its preamble."""
+    return head[128:132] == b"DICM"
+
+
 def is_dicom_image(head: bytes) -> bool:
-    """Say whether a file has the mark of DICOM after its preamble, and is not the directory of a medium."""
-    return head[128:132] == b"DICM" and _DIRECTORY not in head[132:1024]
+    """Say whether a file has the mark of DICOM, and does not say that it holds no image."""
+    return is_dicom(head) and not dicom_without_image(head)
+
+
+def dicom_without_image(head: bytes) -> str:
+    """Return what a DICOM file is whose SOP class has no image, in the plural; "" for every other file."""
+    name = _sop_class(head) + "."
+    return next((kind for start, kind in _WITHOUT_IMAGE if name.startswith(start)), "")
+
+
+def _sop_class(head: bytes) -> str:
+    """Return the SOP class that the file meta information names (PS3.10, 7.1), "" where there is none."""
+    if not is_dicom(head):
+        return ""
+    at = 132
+    while at + 12 <= len(head):
+        group, element, vr, length = struct.unpack_from("<HH2sH", head, at)
+        if group != 0x0002 or element > 0x0002:
+            break
+        at += 8
+        if vr in (b"OB", b"OW", b"UN"):
+            length = struct.unpack_from("<L", head, at)[0]
+            at += 4
+        if element == 0x0002:
+            return head[at : at + length].rstrip(b"\0 ").decode("ascii", "replace")
+        at += length
+    return ""
 
 
 def describe_junk(head: bytes) -> tuple[str, str]:
     """Return what a file is that no reader accepts, and what to do about it."""
     if not head:
         return "an empty file", "Get the file again, or remove it."
-    if head[128:132] == b"DICM":
-        return "the directory of a DICOM medium (DICOMDIR)", "Read the files that it lists."
+    if kind := dicom_without_image(head):
+        return (
+            f"DICOM without an image ({kind})",
+            "Leave it out; for a DICOMDIR, read the files that it lists.",
+        )
     for prefix, name in _JUNK:
         if head.startswith(prefix):
             if "LFS" in name:

@@ -13,7 +13,8 @@ import threading
 import weakref
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO, Protocol
 
@@ -84,14 +85,24 @@ class Archive:
         Raises:
             ImageReadError: there is no such member, or it is damaged, encrypted or too large.
         """
-        try:
+        with self._explained(path):
             size = self._members.size(path)
             if size > _LARGEST_MEMBER:
                 raise ImageReadError(
                     f"{self.name}, {path}: a member may have at most {_LARGEST_MEMBER:,} bytes; got {size:,}. "
                     "Unpack the archive and pass the folder."
                 )
-            return _Named(self._members.read(path), f"{self.name}/{path}")
+            return _Named(self._members.read(path, size), f"{self.name}/{path}")
+
+    def head(self, path: str, size: int) -> bytes:
+        """Return the first bytes of a member; no more is unpacked."""
+        with self._explained(path):
+            return self._members.read(path, min(size, self._members.size(path)))
+
+    @contextmanager
+    def _explained(self, path: str) -> Iterator[None]:
+        try:
+            yield
         except KeyError as error:
             raise ImageReadError(f"{self.name}: has no member {path!r}. Check the path.") from error
         except _DAMAGE as error:
@@ -114,7 +125,7 @@ class _Members(Protocol):
 
     def size(self, name: str) -> int: ...
 
-    def read(self, name: str) -> bytes: ...
+    def read(self, name: str, size: int) -> bytes: ...
 
 
 class _Named(io.BytesIO):
@@ -141,9 +152,9 @@ class _Zip:
     def size(self, name: str) -> int:
         return self._infos[name].file_size
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, size: int) -> bytes:
         with self._file.open(self._infos[name]) as member:
-            return member.read(self._infos[name].file_size)
+            return member.read(size)
 
 
 class _Tar:
@@ -176,8 +187,8 @@ class _Tar:
     def size(self, name: str) -> int:
         return self._members[name][1]
 
-    def read(self, name: str) -> bytes:
-        start, size = self._members[name]
+    def read(self, name: str, size: int) -> bytes:
+        start = self._members[name][0]
         with self._lock:
             self._file.seek(start)
             content = self._file.read(size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import stat
 from collections import Counter
@@ -18,7 +19,7 @@ from medimg_cnn.errors import ImageReadError
 if TYPE_CHECKING:
     from medimg_cnn.data.readers import DecodedImage, ReadOptions
 
-__all__ = ["Below", "FilePixels", "Folder", "FoundFiles", "Tree", "choose_images", "is_inside"]
+__all__ = ["OTHER_FILES", "Below", "FilePixels", "Folder", "FoundFiles", "Tree", "choose_images", "is_inside"]
 
 # A file so named is meant as an image: where it cannot be decoded it is listed, not passed over.
 _IMAGE_SUFFIXES = frozenset(
@@ -34,8 +35,12 @@ _OTHER_SUFFIXES = frozenset(
         ".url", ".xls", ".xlsx", ".xml", ".yaml", ".yml", ".zip",
     }
 )  # fmt: skip
-_OTHER_NAMES = frozenset({"dicomdir", "thumbs.db", "desktop.ini", "license", "readme"})
+_OTHER_NAMES = frozenset({"thumbs.db", "desktop.ini", "license", "readme"})
+# Of these the content is looked at: not every kind of DICOM holds an image.
+_DICOM_SUFFIXES = frozenset({".dcm", ".dicom"})
+OTHER_FILES = "files that are not images"
 _BLOCK = 2**20
+_HEAD = 4096
 _SKIPPED_FOLDERS = frozenset({"__macosx", "@eadir", "$recycle.bin"})
 
 
@@ -65,6 +70,10 @@ class Tree(Protocol):
 
     def open(self, path: str) -> BinaryIO:
         """Open a file; raise ImageReadError where that cannot be."""
+        ...
+
+    def head(self, path: str, size: int) -> bytes:
+        """Return the first bytes of a file; raise ImageReadError where that cannot be."""
         ...
 
     def pixels(self, paths: Sequence[str]) -> PixelSource:
@@ -128,6 +137,14 @@ class Folder:
             reason = getattr(error, "strerror", None) or "the path is not valid"
             raise ImageReadError(f"{full}: must be a readable file; {reason}. Check the path.") from error
 
+    def head(self, path: str, size: int) -> bytes:
+        """Return the first bytes of a file."""
+        with self.open(path) as stream:
+            try:
+                return stream.read(size)
+            except OSError as error:
+                raise ImageReadError(f"{self.name}/{path}: cannot be read ({error.strerror}).") from error
+
     def pixels(self, paths: Sequence[str]) -> FilePixels:
         """Return what decodes these files."""
         return FilePixels(self.open, paths)
@@ -160,6 +177,10 @@ class Below:
     def open(self, path: str) -> BinaryIO:
         """Open a file below the folder."""
         return self._tree.open(self._start + path)
+
+    def head(self, path: str, size: int) -> bytes:
+        """Return the first bytes of a file below the folder."""
+        return self._tree.head(self._start + path, size)
 
     def pixels(self, paths: Sequence[str]) -> FilePixels:
         """Return what decodes these files."""
@@ -201,32 +222,44 @@ class FilePixels:
 
 
 def choose_images(tree: Tree) -> FoundFiles:
-    """Return the image files of a tree; files of other kinds are counted.
+    """Return the image files of a tree; files of other kinds are counted by kind.
 
-    A file is an image by its suffix, or, where the suffix says nothing, by its first bytes.
+    A file is an image by its suffix, or, where the suffix says nothing, by its first bytes. DICOM whose SOP class has
+    no image, such as a structured report or a DICOMDIR, is passed over whatever its name.
     """
     found = tree.files()
-    images = [path for path in found.paths if _is_image(tree, path)]
+    images: list[str] = []
     ignored = Counter(found.ignored)
-    if len(images) < len(found.paths):
-        ignored["files that are not images"] += len(found.paths) - len(images)
+    for path in found.paths:
+        kind = _other_kind(tree, path)
+        if kind:
+            ignored[kind] += 1
+        else:
+            images.append(path)
     return FoundFiles(images, ignored)
 
 
-def _is_image(tree: Tree, path: str) -> bool:
+def _other_kind(tree: Tree, path: str) -> str:
+    """Return "" for an image, else what the file is, in the plural."""
     name = path.rsplit("/", maxsplit=1)[-1].casefold()
     suffix = os.path.splitext(name)[1]  # noqa: PTH122 - a path object per file is slow
-    if suffix in _IMAGE_SUFFIXES or name.endswith(".nii.gz"):
-        return True
+    if name.endswith(".nii.gz"):
+        return ""
     if suffix in _OTHER_SUFFIXES or name in _OTHER_NAMES:
-        return False
+        return OTHER_FILES
+    meant = suffix in _IMAGE_SUFFIXES
+    if meant and suffix not in _DICOM_SUFFIXES:
+        return ""
     from medimg_cnn.data.readers import is_image_file
+    from medimg_cnn.data.readers._sniff import dicom_without_image
 
     try:
-        with tree.open(path) as stream:
-            return is_image_file(stream)
+        head = tree.head(path, _HEAD)
     except ImageReadError:
-        return False
+        return "" if meant else OTHER_FILES
+    if kind := dicom_without_image(head):
+        return f"DICOM {kind}"
+    return "" if meant or is_image_file(io.BytesIO(head)) else OTHER_FILES
 
 
 def _stays(path: str, inside: str) -> bool:
