@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from medimg_cnn.data import Dataset, Split, load_dataset
     from medimg_cnn.models import build_cnn
     from medimg_cnn.reporting import ClinicalReport, clinical_report
-    from medimg_cnn.training import Run, Trainer
+    from medimg_cnn.training import Run, Trainer, load_run
 
 __all__ = [
     "ClinicalReport",
@@ -53,6 +53,7 @@ __all__ = [
     "evaluation",
     "explain",
     "load_dataset",
+    "load_run",
     "models",
     "reporting",
     "training",
@@ -82,6 +83,7 @@ _HOMES = {
     "build_cnn": "models",
     "clinical_report": "reporting",
     "load_dataset": "data",
+    "load_run": "training",
 }
 
 _backend.choose()

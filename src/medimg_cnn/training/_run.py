@@ -7,25 +7,28 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from numpy.typing import ArrayLike
+
 from medimg_cnn._keras import keras
-from medimg_cnn._types import PathLike
+from medimg_cnn._types import FloatVector, PathLike
 from medimg_cnn._validation import check_integer
 from medimg_cnn.artifacts import FitResult, OperatingPoint, Predictions
 from medimg_cnn.artifacts._files import damage_as_artifact_error
 from medimg_cnn.data import Preprocessing
 from medimg_cnn.errors import ArgumentError, ArtifactError, MedimgCnnWarning
 from medimg_cnn.training._plots import plot_history
-from medimg_cnn.training._predict import predict_logits
-from medimg_cnn.training._source import ImageSource
+from medimg_cnn.training._predict import ReadImages, predict_logits
+from medimg_cnn.training._source import ImageSource, check_images, check_source
 from medimg_cnn.training._step import logit_model, make_logit_function
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["MODEL_FILE", "RESULT_FILE", "Run", "load_run"]
+__all__ = ["MODEL_FILE", "RECORD_FILE", "RESULT_FILE", "Run", "load_run"]
 
 MODEL_FILE = "model.keras"
+RECORD_FILE = "run.json"
 RESULT_FILE = "result.json"
 
 
@@ -76,9 +79,10 @@ class Run:
             ``Predictions`` with the outcomes, logits and calibrated probabilities.
 
         Raises:
-            ArgumentError: the images' shape or classes are not those of the run.
+            ArgumentError: it is no split, or its images' shape or classes are not those of the run.
         """
         batch_size = check_integer("batch_size", batch_size, low=1)
+        check_source("images", images, example="data.test")
         expected = tuple(self.model.input_shape[1:])
         if tuple(images.image_shape) != expected:
             raise ArgumentError(
@@ -99,9 +103,7 @@ class Run:
                 MedimgCnnWarning,
                 stacklevel=2,
             )
-        weights = [variable.value for variable in self._logit_model.trainable_variables]
-        other = [variable.value for variable in self._logit_model.non_trainable_variables]
-        logit = predict_logits(self._logits, weights, other, images, batch_size=batch_size)
+        logit = self._logits_of(images.read, images.n, batch_size)
         return Predictions(
             y_true=images.labels,
             logit=logit,
@@ -112,6 +114,29 @@ class Run:
             classes=images.classes,
             part=images.part,
         )
+
+    def probabilities(self, images: ArrayLike, *, batch_size: int = 128) -> FloatVector:
+        """Return the calibrated probability of the positive class for images without labels.
+
+        Args:
+            images: (n, height, width, channels) floats in 0 to 1, prepared as the training images were.
+            batch_size: images at a time; at least 1.
+
+        Returns:
+            (n,) float64 in 0 to 1. An image is called positive where it is at least
+            ``run.operating_point.threshold``.
+
+        Raises:
+            ArgumentError: the array's shape, dtype or range is another.
+        """
+        batch_size = check_integer("batch_size", batch_size, low=1)
+        array = check_images("images", images, tuple(self.model.input_shape[1:]))
+        return self.result.calibration.apply(self._logits_of(array.__getitem__, len(array), batch_size))
+
+    def _logits_of(self, read: ReadImages, n: int, batch_size: int) -> FloatVector:
+        weights = [variable.value for variable in self._logit_model.trainable_variables]
+        other = [variable.value for variable in self._logit_model.non_trainable_variables]
+        return predict_logits(self._logits, weights, other, read, n, batch_size=batch_size)
 
     def __repr__(self) -> str:
         point = self.operating_point
@@ -124,15 +149,26 @@ class Run:
 def load_run(directory: PathLike) -> Run:
     """Load a run that ``Trainer(..., directory=...)`` wrote.
 
-    Only load directories that you trust: for models from elsewhere use a bundle.
+    Only load directories that you trust: Keras rebuilds the model from a file in it.
+
+    Args:
+        directory: the run's folder, or a file in it.
 
     Raises:
-        ArtifactError: a file is missing or damaged.
+        ArtifactError: the run is not finished, or a file is missing or damaged.
     """
     folder = Path(directory)
+    if folder.is_file():
+        folder = folder.parent
     for name in (MODEL_FILE, RESULT_FILE):
-        if not (folder / name).is_file():
-            raise ArtifactError(f"{folder / name}: does not exist. Pass the directory of a finished run.")
+        if (folder / name).is_file():
+            continue
+        if (folder / RECORD_FILE).is_file():
+            raise ArtifactError(
+                f"{folder / name}: does not exist, because this run is not finished. Finish it with "
+                f"Trainer.resume({str(folder)!r}).fit(data.train, data.validation)."
+            )
+        raise ArtifactError(f"{folder / name}: does not exist. Pass the directory of a finished run.")
     result = FitResult.load(folder / RESULT_FILE)
     found = hashlib.sha256((folder / MODEL_FILE).read_bytes()).hexdigest()
     if found != result.model_sha256:

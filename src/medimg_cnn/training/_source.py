@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from os import PathLike
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from medimg_cnn._types import Images, IntVector, StrVector
+from medimg_cnn._validation import explain
 from medimg_cnn.artifacts import DatasetFingerprint
+from medimg_cnn.data import Dataset
+from medimg_cnn.errors import ArgumentError
 
-__all__ = ["ImageSource"]
+__all__ = ["ImageSource", "check_images", "check_source"]
 
 
 @runtime_checkable
@@ -52,3 +56,50 @@ class ImageSource(Protocol):
     def read(self, indices: IntVector) -> Images:
         """Return the images at ``indices``, (len(indices), height, width, channels) float32 in 0-1."""
         ...
+
+
+def check_source(argument: str, value: object, *, example: str) -> None:
+    """Refuse what is not a set of images, and say what to pass instead.
+
+    Raises:
+        ArgumentError: ``value`` has not the attributes of ``ImageSource``.
+    """
+    if isinstance(value, ImageSource):
+        return
+    kind = f"{type(value).__module__.partition('.')[0]}.{type(value).__name__}".removeprefix("builtins.")
+    rule = f"{argument}: must be a Split, which is one part of a dataset"
+    if isinstance(value, Dataset):
+        raise ArgumentError(f"{rule}; got the whole Dataset. Pass {example}.")
+    if isinstance(value, (str, PathLike)):
+        raise ArgumentError(
+            f"{rule}; got the path {str(value)!r}. Load it first, with medimg_cnn.load_dataset or "
+            "medimg_cnn.data.load_external."
+        )
+    if isinstance(value, np.ndarray):
+        raise ArgumentError(
+            f"{rule}; got an array of shape {value.shape}. Labelled arrays become a dataset with "
+            "medimg_cnn.load_dataset((images, labels), positive=...); for images without labels there is "
+            "Run.probabilities(images)."
+        )
+    raise ArgumentError(f"{rule}; got {kind}. Load your images with medimg_cnn.load_dataset; pass {example}.")
+
+
+def check_images(argument: str, value: ArrayLike, shape: tuple[int, int, int]) -> Images:
+    """Return ``value`` as images (n, *shape), float32 in 0 to 1.
+
+    Raises:
+        ArgumentError: it has another shape, is not of floats, or lies outside 0 to 1.
+    """
+    array = np.asarray(value)
+    rule = f"must be (n, {shape[0]}, {shape[1]}, {shape[2]}), the shape that the model was built for"
+    if array.ndim != 4 or array.shape[1:] != shape or not len(array):
+        hint = "One image needs a first axis: image[None]." if array.shape == shape else ""
+        raise ArgumentError(explain(argument, rule, array.shape, hint))
+    if array.dtype.kind != "f":
+        raise ArgumentError(
+            explain(argument, "must be floats in 0 to 1", array.dtype, "8-bit values are divided by 255.")
+        )
+    low, high = float(array.min()), float(array.max())
+    if not (low >= 0.0 and high <= 1.0):
+        raise ArgumentError(explain(argument, "must lie in 0 to 1 and be finite", f"{low:g} to {high:g}"))
+    return array.astype(np.float32)

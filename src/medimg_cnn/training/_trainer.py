@@ -24,7 +24,7 @@ from medimg_cnn.training._predict import predict_logits
 from medimg_cnn.training._progress import TrainingProgress
 from medimg_cnn.training._run import Run
 from medimg_cnn.training._selection import Selection
-from medimg_cnn.training._source import ImageSource
+from medimg_cnn.training._source import ImageSource, check_source
 from medimg_cnn.training._step import (
     TrainState,
     logit_model,
@@ -161,11 +161,7 @@ class Trainer:
         for name, source in (("train", train), ("validation", validation)):
             if source is None:
                 continue
-            if not isinstance(source, ImageSource):
-                raise ArgumentError(
-                    f"{name}: must be a Split of load_dataset; got {type(source).__name__}. "
-                    "Load your images with medimg_cnn.load_dataset."
-                )
+            check_source(name, source, example="data.train, data.validation")
             if tuple(source.image_shape) != expected:
                 raise ArgumentError(
                     f"{name}: images must have the shape {expected} of the model's input; got {source.image_shape}. "
@@ -348,7 +344,8 @@ class _Loop:
             self._logits,
             self._state.average,
             self._state.average_other,
-            self.validation,
+            self.validation.read,
+            self.validation.n,
             batch_size=_PREDICTION_BATCH,
         )
         labels = self.validation.labels

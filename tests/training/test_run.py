@@ -1,0 +1,89 @@
+"""What a finished run refuses and accepts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import medimg_cnn as mc
+from medimg_cnn.errors import ArgumentError, ArtifactError
+from medimg_cnn.training import Run, Trainer, load_run
+
+Make = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def data() -> mc.Dataset:
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 2
+    x = np.clip(rng.normal(0.4 + 0.2 * y[:, None, None], 0.1, (60, 8, 8)), 0, 1)
+    return mc.load_dataset((x, y), positive=1, patients=np.arange(60).astype(str), progress=False)
+
+
+@pytest.fixture(scope="module")
+def run(data: mc.Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("runs") / "a"
+    model = mc.build_cnn(data.image_shape, width=4)
+    trainer = Trainer(model, epochs=1, class_weight=(1.0, 3.0), directory=folder, progress=False)
+    return trainer.fit(data.train, data.validation)
+
+
+def test_images_without_labels_get_calibrated_probabilities(run: Run, data: mc.Dataset) -> None:
+    images, _ = data.test.arrays()
+    expected = run.predict(data.test).probability
+    np.testing.assert_array_equal(run.probabilities(images), expected)
+    np.testing.assert_allclose(run.probabilities(images, batch_size=3), expected, atol=1e-6)
+    plain = np.asarray(run.model(images))[:, 0]
+    assert (expected < plain).all(), "class weights are undone, which the bare model does not know"
+
+
+@pytest.mark.parametrize(
+    ("images", "words"),
+    [
+        (np.zeros((2, 8, 9, 1), np.float32), r"must be \(n, 8, 8, 1\)"),
+        (np.zeros((8, 8, 1), np.float32), "needs a first axis"),
+        (np.zeros((0, 8, 8, 1), np.float32), "must be"),
+        (np.zeros((2, 8, 8, 1), np.uint8), "divided by 255"),
+        (np.full((2, 8, 8, 1), 255.0), "0 to 1"),
+        (np.full((2, 8, 8, 1), np.nan), "0 to 1"),
+    ],
+)
+def test_other_arrays_are_refused(run: Run, images: np.ndarray, words: str) -> None:
+    with pytest.raises(ArgumentError, match=words):
+        run.probabilities(images)
+
+
+def test_predict_says_what_to_pass(run: Run, data: mc.Dataset) -> None:
+    for images, words in (
+        (data, r"the whole Dataset. Pass data\.test"),
+        ("somewhere/images", "got the path 'somewhere/images'. Load it first"),
+        (Path("images"), "Load it first"),
+        (np.zeros((2, 8, 8, 1), np.float32), r"Run\.probabilities"),
+        (3, "got int"),
+    ):
+        with pytest.raises(ArgumentError, match=words):
+            run.predict(images)
+
+
+def test_fit_says_what_to_pass(data: mc.Dataset) -> None:
+    trainer = Trainer(mc.build_cnn(data.image_shape, width=4), progress=False)
+    with pytest.raises(ArgumentError, match=r"train: .* Dataset. Pass data\.train, data\.validation"):
+        trainer.fit(data)
+    with pytest.raises(ArgumentError, match=r"validation: .*load_dataset"):
+        trainer.fit(data.train, "images")
+
+
+def test_a_run_is_loaded_by_its_folder_or_a_file_in_it(run: Run, data: mc.Dataset, tmp_path: Path) -> None:
+    assert run.directory is not None
+    for place in (run.directory, str(run.directory / "result.json"), run.directory / "model.keras"):
+        read = mc.load_run(place)
+        np.testing.assert_array_equal(read.predict(data.test).logit, run.predict(data.test).logit)
+    with pytest.raises(ArtifactError, match="Pass the directory of a finished run"):
+        load_run(tmp_path / "nowhere")
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(ArtifactError, match=r"is not finished\. Finish it with Trainer\.resume"):
+        load_run(tmp_path)
