@@ -8,10 +8,17 @@ Each error is also one of Python's own kinds, so that an ordinary ``except Value
     ├── BackendError (ImportError)            Keras runs, or was told to run, on another backend than JAX
     ├── MissingDependencyError (ImportError)  an optional package is needed
     ├── DataError (ValueError)                images, labels or tables cannot be used as they are
+    │   ├── AuditError                        an audit that must pass found something
     │   ├── ImageReadError (OSError)          one image file cannot be read
     │   ├── LabelError                        labels, or which of them is positive, are unclear
     │   └── SplitError                        the wanted split cannot be made, or leaks
     ├── ArtifactError (ValueError)            a saved record is damaged or of a newer format
+    │   └── BundleError                       a model bundle is refused
+    │       ├── BundleDamagedError            bytes are missing, too many, or not those that were written
+    │       ├── BundleUnsafeError             it holds what a bundle never holds: a link, a pickle, other files
+    │       ├── BundleVersionError            a newer version of the library wrote it
+    │       ├── BundleArchitectureError       its network is not one that this library builds
+    │       └── BundleTooLargeError           it asks for more parameters or bytes than allowed
     └── TrainingError (RuntimeError)          a training run cannot go on
 
 Example:
@@ -25,7 +32,14 @@ from __future__ import annotations
 __all__ = [
     "ArgumentError",
     "ArtifactError",
+    "AuditError",
     "BackendError",
+    "BundleArchitectureError",
+    "BundleDamagedError",
+    "BundleError",
+    "BundleTooLargeError",
+    "BundleUnsafeError",
+    "BundleVersionError",
     "DataError",
     "ImageReadError",
     "LabelError",
@@ -57,6 +71,10 @@ class DataError(MedimgCnnError, ValueError):
     """Images, labels or tables cannot be used as they are."""
 
 
+class AuditError(DataError):
+    """The audit of a dataset found errors or warnings, and was asked to stop at them."""
+
+
 class ImageReadError(DataError, OSError):
     """One image file cannot be read; the message names the file and the reason."""
 
@@ -71,6 +89,30 @@ class SplitError(DataError):
 
 class ArtifactError(MedimgCnnError, ValueError):
     """A saved record is damaged, incomplete, or of a newer format version."""
+
+
+class BundleError(ArtifactError):
+    """A model bundle is refused; nothing of it was used."""
+
+
+class BundleDamagedError(BundleError):
+    """Bytes of a bundle are missing, too many, or not those that were written."""
+
+
+class BundleUnsafeError(BundleError):
+    """A bundle holds what none ever holds: a link, a path that leads out, a pickle, or further files."""
+
+
+class BundleVersionError(BundleError):
+    """A bundle was written by a newer version of the library."""
+
+
+class BundleArchitectureError(BundleError):
+    """A bundle asks for a network that this library does not build."""
+
+
+class BundleTooLargeError(BundleError):
+    """A bundle asks for more parameters or bytes than allowed."""
 
 
 class TrainingError(MedimgCnnError, RuntimeError):

@@ -103,10 +103,11 @@ class FitResult:
         """
         content = read_json(path, kind=_FORMAT, version=_VERSION)
         with damage_as_artifact_error(path, "a fit result"):
-            return cls._from_dict(content)
+            return cls.from_dict(content)
 
     @classmethod
-    def _from_dict(cls, content: dict[str, Any]) -> FitResult:
+    def from_dict(cls, content: Mapping[str, Any]) -> FitResult:
+        """Build the record from what ``to_dict`` gave."""
         fingerprint = content["fingerprint"]
         return cls(
             history=tuple(EpochRecord(**_numbers(row)) for row in content["history"]),
