@@ -115,7 +115,7 @@ def test_one_image_in_a_class_has_an_interval_and_a_caution() -> None:
 def test_all_images_of_one_patient() -> None:
     item = ev.auroc([0, 1, 0, 1], [0.1, 0.9, 0.4, 0.3], patients=["a"] * 4)
     assert item.value == 0.75
-    assert "only 1 patient:" in item.reason
+    assert "only 1 patient," in item.reason
 
 
 def test_never_flipped() -> None:

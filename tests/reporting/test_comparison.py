@@ -40,7 +40,8 @@ def report(pair):
 
 def table(report, key):
     blocks = [block for item in report.to_dict()["sections"] for block in item["blocks"]]
-    (found,) = [block for block in blocks if block.get("key") == key and block["kind"] == "table"]
+    tables = [block["table"] if block["kind"] == "figure" else block for block in blocks]
+    (found,) = [block for block in tables if block.get("key") == key and "rows" in block]
     return found["rows"]
 
 
@@ -161,6 +162,77 @@ def test_one_class_only_completes():
     assert "not defined" in text
     assert "cannot be told" in text
     assert not re.search(r"\bnan\b", text + report.to_html(), re.IGNORECASE)
+
+
+def test_different_cases_have_the_same_document(make_predictions):
+    a, b = make_predictions(300, seed=2, per_patient=1), make_predictions(160, seed=5, per_patient=2)
+    b = replace(b, patient_id=[f"other {name}" for name in b.patient_id], part="external")
+    report = compare_report(
+        a,
+        b,
+        paired=False,
+        names=("here", "there"),
+        operating_point_a=LOCKED,
+        operating_point_b=LOCKED,
+        margin=0.1,
+    )
+    expected = ev.compare_unpaired(
+        replace(a, patient_id=None), b, threshold_a=LOCKED, threshold_b=LOCKED, margin=0.1
+    )
+    assert report.comparison == expected
+    content = json.loads(report.to_json())
+    jsonschema.Draft202012Validator(schema("comparison_report")).validate(content)
+    assert (content["data"]["n"], content["data_b"]["n"], content["data_b"]["patients"]) == (300, 160, 80)
+    text = " ".join(report.to_text().split())
+    assert "here was judged on 300 images of 300 patients, there on 160 images of 80 patients" in text
+    assert "may come from the cases as much as from the models" in text
+    for paired_only in ("McNemar", "Tango", "DeLong's covariance", "Net benefit of"):
+        assert paired_only not in text
+    assert [row[0] for row in table(report, "comparison-figures")] == [
+        "AUROC",
+        "Sensitivity",
+        "Specificity",
+        "Accuracy",
+    ]
+
+
+@pytest.mark.parametrize("per_patient", [1, 2])
+def test_different_cases_share_no_patient(make_predictions, per_patient):
+    a, b = (make_predictions(100, seed=seed, per_patient=per_patient) for seed in (1, 2))
+    with pytest.raises(ArgumentError, match="must have no patient in common"):
+        compare_report(a, b, paired=False)
+
+
+def test_net_benefit_is_shown_with_its_paired_interval(report):
+    rows = table(report, "net-benefit-numbers")
+    assert [row[0] for row in rows[:2]] == ["0.05", "0.10"]
+    first = report.comparison.net_benefit[0]
+    assert rows[0][3]["lower"] == first.difference.lower
+    content = report.to_dict()["comparison"]["net_benefit"]
+    assert content[0]["difference"]["value"] == first.difference.value
+
+
+def test_the_p_column_and_the_methods_say_the_same(pair):
+    points = {"operating_point_a": LOCKED, "operating_point_b": LOCKED}
+    expected = {
+        "tango": "score test that Tango's interval inverts",
+        "newcombe": "Newcombe's interval excludes 0",
+    }
+    for method, words in expected.items():
+        report = compare_report(*pair, method=method, **points)
+        rows = {row[0]: row for row in table(report, "sources")}
+        assert words in rows["p of a difference"][1]
+        figure = report.comparison.sensitivity
+        if method == "tango":
+            assert figure.p_value == pytest.approx(figure.mcnemar.p_chi2)
+        shown = {row[0]: row for row in table(report, "comparison-figures")}["Sensitivity"]
+        assert shown[4] == (figure.p_value if figure.p_value >= 0.001 else "<0.001")
+
+
+def test_why_there_is_no_p_value_is_said(pair):
+    a, _ = pair
+    rows = table(compare_report(a, a, margin=0.05), "comparison-margins")
+    assert rows[0][5] == "not defined: no p value: there is no interval"
 
 
 def test_what_cannot_be_compared_is_refused(pair, make_predictions):

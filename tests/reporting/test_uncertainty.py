@@ -54,6 +54,12 @@ def test_sets_are_calibrated_elsewhere_and_judged_here(report, cases, held_out):
     assert limits[1][1:] == pytest.approx([1 - sets.quantile_positive, sets.quantile_negative])
 
 
+def test_a_weaker_promise_is_said(cases, make_predictions):
+    several = make_predictions(300, seed=9, per_patient=3, part="validation")
+    text = " ".join(clinical_report(cases, calibration=several, bootstrap=100).to_text().split())
+    assert text.count("Calibrated on 300 images of only 100 patients: images of a patient are alike") == 1
+
+
 def test_without_calibration_data_the_sets_are_not_applicable(cases):
     (note,) = section(clinical_report(cases, bootstrap=100), "prediction-sets")
     assert note["text"].startswith("Not applicable: conformal prediction sets need")

@@ -32,7 +32,7 @@ def section(report, key):
 def test_the_decision_curve_names_only_thresholds_where_the_lower_bound_is_best():
     report = simulated(400)
     curve, figure = report.evidence.decision, decision_figure(report.evidence)
-    best = np.asarray(curve.lower) > np.maximum(curve.treat_all, 0)
+    best = (np.asarray(curve.lower) > 0) & (np.asarray(curve.over_all_lower) > 0)
     first = curve.thresholds[np.flatnonzero(best)[0]]
     higher = np.asarray(curve.net_benefit) > np.maximum(curve.treat_all, 0)
     assert higher.sum() > best.sum() > 0

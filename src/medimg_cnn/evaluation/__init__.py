@@ -29,14 +29,8 @@ from medimg_cnn.evaluation._auprc import auprc
 from medimg_cnn.evaluation._auroc import auroc, hanley_mcneil_error
 from medimg_cnn.evaluation._calibration import CalibrationSummary, calibration, expected_calibration_error
 from medimg_cnn.evaluation._clustered import clustered_proportion
-from medimg_cnn.evaluation._comparison import (
-    AurocComparison,
-    Comparison,
-    PairedFigure,
-    compare,
-    compare_auroc,
-    compare_unpaired,
-)
+from medimg_cnn.evaluation._compared import AurocComparison, Comparison, PairedFigure
+from medimg_cnn.evaluation._comparison import compare, compare_auroc
 from medimg_cnn.evaluation._conformal import (
     ConformalCoverage,
     ConformalSets,
@@ -56,6 +50,7 @@ from medimg_cnn.evaluation._differences import (
     proportion_difference,
 )
 from medimg_cnn.evaluation._estimate import Estimate
+from medimg_cnn.evaluation._net_benefit import NetBenefitFigure, compare_net_benefit
 from medimg_cnn.evaluation._operating_characteristics import (
     OperatingCharacteristics,
     operating_characteristics,
@@ -81,6 +76,7 @@ from medimg_cnn.evaluation._subgroups import (
     subgroup_differences,
     subgroup_estimates,
 )
+from medimg_cnn.evaluation._unpaired import compare_unpaired
 
 __all__ = [
     "AurocComparison",
@@ -93,6 +89,7 @@ __all__ = [
     "DecisionCurve",
     "Estimate",
     "McNemarTest",
+    "NetBenefitFigure",
     "NonInferiority",
     "OperatingCharacteristics",
     "PairedCounts",
@@ -118,6 +115,7 @@ __all__ = [
     "clustered_proportion",
     "compare",
     "compare_auroc",
+    "compare_net_benefit",
     "compare_unpaired",
     "conformal_coverage",
     "conformal_quantile",

@@ -33,11 +33,11 @@ __all__ = [
 ]
 
 AurocMethod: TypeAlias = Literal["logit", "wald"]
-FEW_MISPLACED = 2.5
-"""Size of the smaller class times the distance of the AUROC from 0 or 1; below it, simulated coverage of the
-95% logit interval falls to 0.89, and its far limit is drawn towards the score limit (decision 0031)."""
-VERY_FEW_MISPLACED = 1.5
-"""Below it the far limit is no nearer than the score limit; between the two it is mixed, so that it does not leap."""
+FEW_MISPLACED = 3.5
+"""Size of the smaller class times the distance of the AUROC from 0 or 1; below it "too few" is said, because
+simulated coverage of the 95% interval leaves 0.93 to 0.97 (decision 0035)."""
+HELD_BELOW = 2.5
+"""Below it the far limit is drawn towards the score limit, which it reaches at perfect separation."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,8 +80,8 @@ def auroc(
         patients: (n,) patient of each image, where a patient may have several.
         level: confidence level.
         method: "logit": A +- on the logit scale, standard error SE / (A (1 - A)) (M. S. Pepe 2003); stays
-            inside (0, 1) and covers better near 1; where few pairs are misplaced the far limit is held to
-            Newcombe's score limit, and ``method`` of the Estimate says so. "wald": A +- 1.96 SE, clipped.
+            inside (0, 1) and covers better near 1; where few pairs are misplaced the far limit is drawn
+            towards Newcombe's score limit, and ``method`` of the Estimate says so. "wald": A +- 1.96 SE, clipped.
         missing: "raise", or "drop" rows whose score is NaN (counted in ``dropped``).
         weights: not supported; refused in words.
 
@@ -89,9 +89,10 @@ def auroc(
         An Estimate in [0, 1]; ``n`` counts images. NaN with one class only. At perfect separation (and with
         one image in a class) DeLong's variance is 0 (or undefined), and Newcombe's score interval
         (2006, method 5, doi:10.1002/sim.2324) is given, counting patients where they are known. A
-        constant score has the value 0.5 and no interval. ``reason`` warns of fewer than 20 images in a
-        class or 20 patients, and of a value too near to 1 for their number. By patient, the logit interval
-        uses Student's t with one less degree of freedom than the patients in the class that has fewer.
+        constant score has the value 0.5 and no interval. ``reason`` says "too few" with fewer than 20
+        images in a class or 20 patients, and where the value is too near to 1 for their number. By
+        patient, the logit interval uses Student's t with one less degree of freedom than the patients in
+        the class that has fewer.
 
     Raises:
         ArgumentError: lengths differ, there is no row, a score is missing or infinite, outcomes are
@@ -167,7 +168,7 @@ def auroc_at(data: Scored, *, method: AurocMethod = "logit") -> Callable[[float]
             quantile = z_quantile(level) if data.patients is None else t_quantile(level, min(units) - 1)
             alone = logit_limits(place.area, error, quantile)
             limits = _held_limits(place.area, alone, units, z_quantile(level))
-            label = plain if limits == alone else f"{plain}, held to Newcombe 2006 score"
+            label = plain if limits == alone else f"{plain}, drawn to Newcombe 2006 score"
         return bounded(
             place.area,
             limits,
@@ -253,7 +254,7 @@ def _held_limits(area: float, limits: Limits, units: tuple[int, int], quantile: 
     One misplaced pair gives a tiny variance, and a far limit nearer to 1 than that of perfect separation.
     """
     misplaced = min(units) * min(area, 1.0 - area)
-    weight = min(1.0, (FEW_MISPLACED - misplaced) / (FEW_MISPLACED - VERY_FEW_MISPLACED))
+    weight = 1.0 - misplaced / HELD_BELOW
     if weight <= 0.0:
         return limits
     lower, upper = limits
@@ -297,8 +298,9 @@ def _near_an_end(data: Scored, units: int, area: float, method: AurocMethod) -> 
         return ""
     unit = "images" if data.patients is None else "patients"
     effect = (
-        "the interval may cover less than its level"
+        "may cover less than its level"
         if method == "wald"
-        else "the interval leans on an assumed shape of the scores and is wide"
+        else "leans on an assumed shape of the scores and may cover more than its level"
     )
-    return f"so near to {round(area)} that {units} {unit} in the smaller class are few: {effect}"
+    where = f"too few {unit} in the smaller class ({units}) for a value so near to {round(area)}"
+    return f"{where}, so the interval {effect}"

@@ -14,7 +14,7 @@ from medimg_cnn._validation import check_choice
 from medimg_cnn._vectors import as_labels, same_length
 from medimg_cnn.evaluation._estimate import Estimate, bounded, undefined
 from medimg_cnn.evaluation._inputs import Scored, as_patients, check_level
-from medimg_cnn.evaluation._proportions import wilson_limits, z_quantile
+from medimg_cnn.evaluation._proportions import few_on_a_side, wilson_limits, z_quantile
 
 __all__ = [
     "ClusteredMethod",
@@ -22,6 +22,7 @@ __all__ = [
     "clustered_limits",
     "clustered_proportion",
     "clustered_share",
+    "effective_number",
     "few_in_class",
     "few_patients",
     "t_quantile",
@@ -45,7 +46,10 @@ def few_patients(patients: int) -> str:
     """Return the caution for an interval that rests on few patients, or an empty text."""
     if patients >= FEW_PATIENTS:
         return ""
-    return f"only {patients} patient{'s' * (patients != 1)}: the interval is unreliable with fewer than {FEW_PATIENTS}"
+    return (
+        f"too few: only {patients} patient{'s' * (patients != 1)}, and the interval is unreliable with fewer than "
+        f"{FEW_PATIENTS}"
+    )
 
 
 def class_units(data: Scored) -> tuple[int, int]:
@@ -63,8 +67,8 @@ def few_in_class(data: Scored) -> str:
     for number, name in zip(class_units(data), ("with", "without"), strict=True):
         if number < FEW_IN_CLASS:
             return (
-                f"only {number} {unit}{'s' * (number != 1)} {name} the condition: "
-                f"the interval may cover less than its level with fewer than {FEW_IN_CLASS}"
+                f"too few: only {number} {unit}{'s' * (number != 1)} {name} the condition, and the interval may "
+                f"cover less than its level with fewer than {FEW_IN_CLASS}"
             )
     return ""
 
@@ -97,7 +101,8 @@ def clustered_proportion(
 
     Returns:
         An Estimate in [0, 1]; ``n`` counts images. With one image per patient it is plain Wilson. Below 20
-        patients ``reason`` warns; with one patient there is no interval.
+        patients, and with fewer than 10 effective successes or failures, ``reason`` says "too few"; with one
+        patient there is no interval.
 
     Raises:
         ArgumentError: lengths differ, a value is neither 0 nor 1, a patient is missing.
@@ -106,7 +111,7 @@ def clustered_proportion(
         >>> patients = ["a", "a", "b", "b", "c", "c"]
         >>> estimate = clustered_proportion([1, 1, 0, 0, 1, 0], patients)
         >>> round(estimate.value, 3), estimate.reason
-        (0.5, 'only 3 patients: the interval is unreliable with fewer than 20')
+        (0.5, 'too few: only 3 patients, and the interval is unreliable with fewer than 20')
     """
     check_choice("method", method, ("wilson", "wald"))
     if np.size(success) == 0:
@@ -156,6 +161,8 @@ def clustered_share(
         limits = (share - half, share + half)
     else:
         limits = clustered_limits(share, variance, level, trials=trials, patients=patients)
+        effective = effective_number(share, variance, trials=trials, patients=patients)
+        reason = reason or few_on_a_side(share * effective, effective)
     return bounded(
         share,
         limits,
@@ -181,14 +188,20 @@ def clustered_limits(
     if patients == trials:
         return wilson_limits(share * trials, trials, level)
     quantile = t_quantile(level, patients - 1)
-    if 0.0 < share < 1.0:
-        effective = min(trials, share * (1.0 - share) / variance) if variance > 0.0 else trials
-    else:
-        effective = patients
+    effective = effective_number(share, variance, trials=trials, patients=patients)
     lower, upper = wilson_limits(share * effective, effective, level, quantile=quantile)
     # A lone error looks independent of its patient's other images, and the effective number leaps.
     without_success = wilson_limits(0.0, patients, level, quantile=quantile)[1]
     return min(lower, 1.0 - without_success), max(upper, without_success)
+
+
+def effective_number(share: float, variance: float, *, trials: int, patients: int) -> float:
+    """Return how many independent images would tell as much; at most as many as there are."""
+    if patients == trials:
+        return trials
+    if not 0.0 < share < 1.0:
+        return patients
+    return min(trials, share * (1.0 - share) / variance) if variance > 0.0 else trials
 
 
 def _label(method: ClusteredMethod) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from medimg_cnn._types import BoolVector, FloatVector
-from medimg_cnn._vectors import Missing, as_vector
-from medimg_cnn.errors import ArgumentError
-from medimg_cnn.evaluation._clustered import t_quantile
-from medimg_cnn.evaluation._inputs import Outcome, as_scored, check_level
+from medimg_cnn._vectors import Missing
+from medimg_cnn.evaluation._clustered import clustered_share, t_quantile
+from medimg_cnn.evaluation._estimate import Estimate
+from medimg_cnn.evaluation._inputs import Outcome, Scored, as_scored, check_level
+from medimg_cnn.evaluation._net_benefit import check_probabilities, gains
+from medimg_cnn.evaluation._proportions import proportion
 from medimg_cnn.evaluation._scoring_rules import clustered_mean_error
 
 __all__ = ["DecisionCurve", "decision_curve"]
@@ -29,6 +32,9 @@ class DecisionCurve:
         treat_none: (k,) zeros.
         lower: (k,) lower bound of ``net_benefit``, each threshold by itself; NaN where nothing varies.
         upper: (k,) upper bound.
+        over_all_lower: (k,) lower bound of ``net_benefit`` less ``treat_all``, from the images that are not
+            acted on; NaN where there are none.
+        over_all_upper: (k,) upper bound.
         net_intervention_avoided: (k,) interventions spared per image against treating all, at no loss.
         true_positive_rate: (k,) TP / n.
         false_positive_rate: (k,) FP / n.
@@ -43,6 +49,8 @@ class DecisionCurve:
     treat_none: FloatVector
     lower: FloatVector
     upper: FloatVector
+    over_all_lower: FloatVector
+    over_all_upper: FloatVector
     net_intervention_avoided: FloatVector
     true_positive_rate: FloatVector
     false_positive_rate: FloatVector
@@ -84,19 +92,13 @@ def decision_curve(
     """
     data = as_scored(y, p, positive=positive, patients=patients, missing=missing, probability=True)
     level = check_level(level)
-    points = np.arange(1, 100) / 100 if thresholds is None else as_vector("thresholds", thresholds)
-    if not ((points > 0.0) & (points < 1.0)).all():
-        raise ArgumentError("thresholds: each must lie inside (0, 1), as a probability; got others.")
+    points = np.arange(1, 100) / 100 if thresholds is None else check_probabilities(thresholds)
     odds = points / (1.0 - points)
     share = data.positives / data.n
     columns = np.array([_at(data.y, data.score >= t) for t in points]).reshape(-1, 2)
     net = columns[:, 0] - columns[:, 1] * odds
-    half = np.full(points.size, np.nan)
-    for index, (t, weight) in enumerate(zip(points, odds, strict=True)):
-        gain = np.where(data.score >= t, np.where(data.y, 1.0, -weight), 0.0)
-        if gain.min() < gain.max():
-            error, freedom = clustered_mean_error(gain, data)
-            half[index] = t_quantile(level, freedom) * error if freedom > 0 and error > 0.0 else np.nan
+    half = np.array([_half(gains(data, float(t)), data, level) for t in points])
+    over = np.array([_over_all(data, float(t), level) for t in points]).reshape(-1, 2)
     treat_all = share - (1.0 - share) * odds
     return DecisionCurve(
         thresholds=points,
@@ -105,6 +107,8 @@ def decision_curve(
         treat_none=np.zeros(points.size),
         lower=net - half,
         upper=net + half,
+        over_all_lower=over[:, 0],
+        over_all_upper=over[:, 1],
         net_intervention_avoided=(net - treat_all) / odds,
         true_positive_rate=columns[:, 0],
         false_positive_rate=columns[:, 1],
@@ -112,6 +116,47 @@ def decision_curve(
         n=data.n,
         level=level,
     )
+
+
+def _half(gain: FloatVector, data: Scored, level: float) -> float:
+    """Return half the width of the interval of a mean; NaN where nothing varies."""
+    if gain.min() == gain.max():
+        return math.nan
+    error, freedom = clustered_mean_error(gain, data)
+    return t_quantile(level, freedom) * error if freedom > 0 and error > 0.0 else math.nan
+
+
+def _over_all(data: Scored, threshold: float, level: float) -> tuple[float, float]:
+    """Return limits of the net benefit less that of acting on all: t / (1 - t) TN / n - FN / n.
+
+    From the limits of both shares, because with no image missed a standard error would take that for certain;
+    G. Y. Zou and A. Donner 2008, doi:10.1002/sim.3095, with the correlation of the two.
+    """
+    left = data.score < threshold
+    if not left.any():
+        return math.nan, math.nan
+    weight = threshold / (1.0 - threshold)
+    hits = (left & ~data.y, left & data.y)
+    spared, missed = (_share(hit, data, level) for hit in hits)
+    rest = [hit - hit.mean() for hit in hits]
+    if data.patients is not None:
+        rest = [np.bincount(data.patients, weights=part) for part in rest]
+    size = math.sqrt(float(rest[0] @ rest[0]) * float(rest[1] @ rest[1]))
+    together = float(rest[0] @ rest[1]) / size if size > 0.0 else 0.0
+
+    def reach(first: float, second: float) -> float:
+        return math.sqrt(max(first**2 + second**2 - 2.0 * together * first * second, 0.0))
+
+    value = weight * spared.value - missed.value
+    below = reach(weight * (spared.value - spared.lower), missed.upper - missed.value)
+    above = reach(weight * (spared.upper - spared.value), missed.value - missed.lower)
+    return value - below, value + above
+
+
+def _share(hit: BoolVector, data: Scored, level: float) -> Estimate:
+    if data.patients is None:
+        return proportion(int(np.count_nonzero(hit)), data.n, level=level)
+    return clustered_share(hit, data.patients, level=level)
 
 
 def _at(y: BoolVector, called: BoolVector) -> tuple[float, float]:

@@ -17,6 +17,7 @@ from medimg_cnn.evaluation._inputs import check_level
 __all__ = [
     "ProportionMethod",
     "clopper_pearson_limits",
+    "few_on_a_side",
     "proportion",
     "wilson_band",
     "wilson_limits",
@@ -24,6 +25,8 @@ __all__ = [
 ]
 
 ProportionMethod: TypeAlias = Literal["wilson", "clopper-pearson"]
+FEW_ON_A_SIDE = 10
+"""Successes or failures; below it Wilson's coverage leaves 0.93 to 0.97 for some shares (decision 0035)."""
 _NAMES: dict[str, str] = {"wilson": "Wilson", "clopper-pearson": "Clopper-Pearson"}
 
 
@@ -55,6 +58,16 @@ def wilson_band(successes: FloatVector, trials: FloatVector, level: float) -> tu
     ]
     lower, upper = np.array(limits, dtype=np.float64).reshape(-1, 2).T
     return lower, upper
+
+
+def few_on_a_side(successes: float, trials: float) -> str:
+    """Return the caution for Wilson's interval of few successes or few failures, or an empty text."""
+    if min(successes, trials - successes) >= FEW_ON_A_SIDE - 1e-9:
+        return ""
+    return (
+        f"too few on one side (fewer than {FEW_ON_A_SIDE}), so the interval may cover somewhat less or more than "
+        "its level (0.91 to 0.98 where 0.95 is meant)"
+    )
 
 
 def clopper_pearson_limits(successes: int, trials: int, level: float) -> tuple[float, float]:
@@ -89,7 +102,8 @@ def proportion(
         why_undefined: the reason given when there are no trials.
 
     Returns:
-        An Estimate in [0, 1]; ``standard_error`` is sqrt(p (1 - p) / n).
+        An Estimate in [0, 1]; ``standard_error`` is sqrt(p (1 - p) / n). With "wilson" and fewer than 10
+        successes or failures ``reason`` says that these are too few for coverage near the level.
 
     Raises:
         ArgumentError: a count is negative or not whole, or there are more successes than trials.
@@ -116,5 +130,6 @@ def proportion(
         method=_NAMES[method],
         n=trials,
         level=level,
+        reason=few_on_a_side(successes, trials) if method == "wilson" else "",
         standard_error=math.sqrt(share * (1.0 - share) / trials),
     )

@@ -13,6 +13,7 @@ from medimg_cnn.evaluation import (
     ConfusionCounts,
     DecisionCurve,
     Estimate,
+    NetBenefitFigure,
     ReliabilityCurve,
     RiskCoverageCurve,
     RocCurve,
@@ -40,6 +41,7 @@ __all__ = [
     "forest_chart",
     "histogram_counts",
     "history_chart",
+    "net_benefit_chart",
     "precision_recall_chart",
     "reliability_chart",
     "roc_chart",
@@ -222,6 +224,38 @@ def decision_chart(curve: DecisionCurve, threshold: float) -> Chart:
     return Plot(
         x=number_axis("Threshold probability", 0, 1),
         panels=(Panel(y=number_axis("Net benefit", low, top, most=5), layers=tuple(layers)),),
+    )
+
+
+def net_benefit_chart(rows: Sequence[NetBenefitFigure]) -> Chart:
+    """Return the difference of two models' net benefit against the threshold probability."""
+    x = _v([row.threshold for row in rows])
+    gap, lower, upper = (
+        _v([getattr(row.difference, name) for row in rows]) for name in ("value", "lower", "upper")
+    )
+    # Near a threshold of 1 a single false positive outweighs all else and would flatten the rest.
+    steady = x <= max(0.8, float(x.min()))
+    ends = np.concatenate([gap[steady], lower[steady], upper[steady]])
+    reach = 1.1 * max(float(np.abs(ends[np.isfinite(ends)]).max(initial=0.0)), 0.01)
+    layers: list[Layer] = []
+    known = np.isfinite(lower)
+    if known.any():
+        layers.append(
+            Area(
+                x=x[known],
+                lower=np.clip(lower[known], -reach, reach),
+                upper=np.clip(upper[known], -reach, reach),
+            )
+        )
+    layers += [
+        Rule(at=0.0, vertical=False),
+        Line(x=x, y=np.where(np.abs(gap) <= reach, gap, np.nan), name="Difference"),
+    ]
+    return Plot(
+        x=number_axis("Threshold probability", 0, 1),
+        panels=(
+            Panel(y=number_axis("Difference of net benefit", -reach, reach, most=5), layers=tuple(layers)),
+        ),
     )
 
 

@@ -63,7 +63,8 @@ def clinical_report(
             flags. By default that of ``run``, else 0.5, chosen on nothing. Of several, the first is the main
             one, on which the report rests; the others are compared with it in a table.
         patients: (n,) patient ids; intervals then allow for several images of a patient.
-        subgroups: column name -> (n,) groups, or a pandas table; Predictions bring their own as well.
+        subgroups: column name -> (n,) groups, or a pandas table; Predictions bring their own as well. More than 10
+            different numbers are cut at their quartiles; ``data.bands`` cuts elsewhere.
         prevalences: at which PPV and NPV are also given, each above 0 and below 1.
         intended_prevalence: of the setting where the model is meant to be used.
         condition: what the positive class is called in sentences, such as "pneumonia"; by default its

@@ -1,4 +1,4 @@
-"""``compare_report``: two models on the same cases, as a document."""
+"""``compare_report``: two models compared, as a document."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from medimg_cnn._validation import check_choice, explain
 from medimg_cnn._version import __version__
 from medimg_cnn.artifacts import OperatingPoint, Predictions
 from medimg_cnn.errors import ArgumentError
-from medimg_cnn.evaluation import Comparison, Estimate, compare
-from medimg_cnn.reporting._comparison_checks import ComparisonFacts
+from medimg_cnn.evaluation import Comparison, Estimate, compare, compare_unpaired
+from medimg_cnn.reporting._comparison_checks import Cases, ComparisonFacts
 from medimg_cnn.reporting._comparison_document import comparison_document
 from medimg_cnn.reporting._document import Document
 from medimg_cnn.reporting._inputs import as_operating_point
@@ -34,7 +34,7 @@ _COLUMNS = ["a", "b", "difference", "lower", "upper", "level", "p_value", "metho
 
 @dataclass(frozen=True, eq=False)
 class ComparisonReport(Written):
-    """A paired comparison of two models, every figure an ``Estimate``, and a document made of them.
+    """A comparison of two models, every figure an ``Estimate``, and a document made of them.
 
     Made by ``compare_report``. It is printed, rendered and saved as a ``ClinicalReport`` is.
 
@@ -64,14 +64,8 @@ class ComparisonReport(Written):
             "library": {"name": "medimg-cnn", "version": __version__},
             "title": self.title,
             "names": list(facts.names),
-            "data": {
-                "n": facts.n,
-                "positives": facts.positives,
-                "negatives": facts.n - facts.positives,
-                "patients": facts.patients,
-                "part": facts.part,
-                "classes": list(facts.classes),
-            },
+            "data": _cases(facts, 0),
+            "data_b": None if facts.paired else _cases(facts, 1),
             "settings": {"level": facts.level, "margin": facts.margin, "method": facts.method},
             "operating_points": [None if p is None else p.to_dict() for p in facts.points],
             "comparison": _plain(self.comparison),
@@ -137,31 +131,35 @@ def compare_report(
     operating_point_a: OperatingPoint | float | None = None,
     operating_point_b: OperatingPoint | float | None = None,
     margin: float | None = None,
+    paired: bool = True,
     level: float = 0.95,
     method: Method = "tango",
     title: str | None = None,
     facts: Mapping[str, str] | None = None,
 ) -> ComparisonReport:
-    """Compare two models on the same cases and make a document of it.
+    """Compare two models, or one model at two places, and make a document of it.
 
-    Differences are a less b. Where some patient has several images, intervals and tests are by patient;
-    else DeLong's test, McNemar's and the paired score interval are given.
+    Differences are a less b. On the same cases (``paired``) they rest on DeLong's test, McNemar's and the
+    paired score interval, or, where some patient has several images, on tests by patient. On different
+    cases (``paired=False``) the intervals of both are combined.
 
     Args:
         a: predictions of the first, or new, model.
-        b: predictions of the second, or reference, model; on the same cases in any order.
+        b: predictions of the second, or reference, model; on the same cases in any order, or with
+            ``paired=False`` on different cases.
         names: of both, as they are to be called.
         operating_point_a: threshold of a with its origin; without both, only the AUROCs are compared.
         operating_point_b: threshold of b.
         margin: non-inferiority margin of a against b for every figure, set before the data were seen.
+        paired: whether both were judged on the same cases; False compares two independent sets of cases.
         level: of every interval, above 0 and below 1.
-        method: of the differences of independent images, "tango" or "newcombe"; the other is shown beside it.
+        method: of the paired differences of independent images, "tango" or "newcombe"; the other is shown beside it.
         title: the heading.
         facts: what stands under the heading, such as {"Date": "..."}.
 
     Raises:
-        ArgumentError: the cases, outcomes or patients are not the same, only one operating point is given,
-            or an argument breaks its rule.
+        ArgumentError: the cases, outcomes or patients are not the same (not paired: a patient is in both),
+            only one operating point is given, or an argument breaks its rule.
 
     Example:
         >>> cases = {"y_true": [0, 0, 0, 1, 1, 1], "logit": [0.0] * 6, "sample_id": list("abcdef")}
@@ -183,25 +181,27 @@ def compare_report(
         None if point is None else as_operating_point(point)
         for point in (operating_point_a, operating_point_b)
     )
-    patients = None if a.patient_id is None else int(np.unique(a.patient_id).size)
-    first, second = _independent(a, b)
-    found = compare(
-        first,
-        second,
-        threshold_a=points[0],
-        threshold_b=points[1],
-        margin=margin,
-        level=level,
-        method=method,
+    first, second = _independent(a, b) if paired else _separate(a, b)
+    found = (
+        compare(
+            first,
+            second,
+            threshold_a=points[0],
+            threshold_b=points[1],
+            margin=margin,
+            level=level,
+            method=method,
+        )
+        if paired
+        else compare_unpaired(
+            first, second, threshold_a=points[0], threshold_b=points[1], margin=margin, level=level
+        )
     )
+    cases = _described(a, first)
     what = ComparisonFacts(
         names=(str(names[0]), str(names[1])),
-        n=a.n,
-        positives=int(a.y_true.sum()),
-        patients=patients,
-        clustered=first.patient_id is not None,
-        few_classes=_fewest(a),
-        part=a.part,
+        cases=(cases, cases if paired else _described(b, second)),
+        paired=bool(paired),
         classes=a.classes,
         points=(points[0], points[1]),
         margin=margin,
@@ -224,6 +224,41 @@ def _independent(a: Predictions, b: Predictions) -> tuple[Predictions, Predictio
     return replace(a, patient_id=None), replace(b, patient_id=None)
 
 
+def _separate(a: Predictions, b: Predictions) -> tuple[Predictions, Predictions]:
+    """Leave patients out where each has one image; a patient in both stays, for ``compare_unpaired`` to refuse."""
+    if a.patient_id is None or b.patient_id is None or not np.intersect1d(a.patient_id, b.patient_id).size:
+        return _alone(a), _alone(b)
+    return a, b
+
+
+def _alone(given: Predictions) -> Predictions:
+    ids = given.patient_id
+    return given if ids is None or np.unique(ids).size < given.n else replace(given, patient_id=None)
+
+
+def _described(given: Predictions, used: Predictions) -> Cases:
+    return Cases(
+        n=given.n,
+        positives=int(given.y_true.sum()),
+        patients=None if given.patient_id is None else int(np.unique(given.patient_id).size),
+        clustered=used.patient_id is not None,
+        few_classes=_fewest(given),
+        part=given.part,
+    )
+
+
+def _cases(facts: ComparisonFacts, which: int) -> dict[str, Any]:
+    cases = facts.cases[which]
+    return {
+        "n": cases.n,
+        "positives": cases.positives,
+        "negatives": cases.n - cases.positives,
+        "patients": cases.patients,
+        "part": cases.part,
+        "classes": list(facts.classes),
+    }
+
+
 def _fewest(cases: Predictions) -> int:
     """Patients, or images where patients are not known, of the rarer class."""
     units = cases.sample_id if cases.patient_id is None else cases.patient_id
@@ -238,6 +273,8 @@ def _plain(value: Any) -> Any:
         return {
             item.name: _plain(getattr(value, item.name)) for item in fields(value) if item.name not in drop
         }
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
     if isinstance(value, float) and math.isnan(value):
         return None
     return value

@@ -1,4 +1,4 @@
-"""The paired comparison as neutral blocks: what differs, how surely, and what that does not show."""
+"""A comparison as neutral blocks: what differs, how surely, and what that does not show."""
 
 from __future__ import annotations
 
@@ -10,15 +10,22 @@ from medimg_cnn.evaluation import (
     Comparison,
     Estimate,
     NonInferiority,
-    PairedFigure,
     paired_difference,
 )
 from medimg_cnn.reporting._cautions import with_cautions
 from medimg_cnn.reporting._charts import difference_chart
 from medimg_cnn.reporting._comparison_checks import ComparisonFacts, comparison_checks
+from medimg_cnn.reporting._comparison_sections import (
+    LABELS,
+    figures_of,
+    limit_bullets,
+    margin_blocks,
+    method_blocks,
+    net_benefit_blocks,
+    p_cell,
+)
 from medimg_cnn.reporting._document import (
     Block,
-    Bullets,
     Cell,
     Checks,
     Column,
@@ -34,8 +41,6 @@ from medimg_cnn.reporting._format import estimate_text, number_text
 
 __all__ = ["comparison_document"]
 
-_LABELS = {"sensitivity": "Sensitivity", "specificity": "Specificity", "accuracy": "Accuracy"}
-
 
 def comparison_document(
     title: str, found: Comparison, facts: ComparisonFacts, heading: Mapping[str, str]
@@ -46,50 +51,29 @@ def comparison_document(
         SectionContent("checks", "Checks", (Checks(comparison_checks(found, facts)),)),
         SectionContent("differences", "Differences", tuple(_differences(found, facts))),
     ]
-    if _figures(found):
+    if facts.paired and figures_of(found):
         sections.append(
             SectionContent("disagreement", "Where they disagree", tuple(_disagreement(found, facts)))
         )
     if facts.margin is not None:
-        sections.append(SectionContent("margins", "Margins", tuple(_margins(found, facts.margin))))
-    sections.append(SectionContent("methods", "Methods", tuple(_methods(facts))))
-    sections.append(SectionContent("limits", "Limits", (_LIMITS,)))
+        sections.append(SectionContent("margins", "Margins", tuple(margin_blocks(found, facts.margin))))
+    if found.net_benefit:
+        sections.append(
+            SectionContent("net-benefit", "Net benefit", tuple(net_benefit_blocks(found.net_benefit, facts)))
+        )
+    sections.append(SectionContent("methods", "Methods", tuple(method_blocks(facts))))
+    sections.append(SectionContent("limits", "Limits", (limit_bullets(facts),)))
     return Document(
         title=title,
-        subtitle=facts.cases + f", {facts.positives:,} with the condition",
+        subtitle=" against ".join(
+            f"{cases.text}, {cases.positives:,} with the condition"
+            for cases in (facts.cases[:1] if facts.paired else facts.cases)
+        ),
         facts=tuple((str(name), str(value)) for name, value in heading.items()),
         sections=with_cautions(sections),
         footer=f"Made with medimg-cnn {__version__}. Research use only: not a medical device, not for decisions "
         "about the care of patients.",
     )
-
-
-_LIMITS = Bullets(
-    (
-        (
-            "No difference beyond chance is not proof that two models are alike; for that a margin must be set "
-            "before the data are seen."
-        ),
-        (
-            "A model that was chosen because it did best on these cases will look better here than it is; compare "
-            "models on data that chose neither."
-        ),
-        (
-            "P values and intervals are for each figure by itself; with several figures, or several models, some "
-            "will differ by chance."
-        ),
-        (
-            "Net reclassification is left out on purpose: it can favour a model that only adds noise (Hilden and "
-            "Gerds 2014, doi:10.1002/sim.5804)."
-        ),
-        "Each model was trained once; another training of the same recipe would give other figures.",
-    )
-)
-
-
-def _figures(found: Comparison) -> list[PairedFigure]:
-    figures = (found.sensitivity, found.specificity, found.accuracy)
-    return [figure for figure in figures if figure is not None]
 
 
 def _summary(found: Comparison, facts: ComparisonFacts) -> list[Block]:
@@ -110,13 +94,23 @@ def _summary(found: Comparison, facts: ComparisonFacts) -> list[Block]:
                 "their operating points."
             )
     blocks: list[Block] = [
-        Paragraph(f"Both models were judged on the same {facts.cases}; differences are {a} less {b}."),
+        Paragraph(_judged(facts)),
         *(Paragraph(text, lead=True) for text in texts),
     ]
     if facts.margin is not None and found.auroc_non_inferiority is not None:
         blocks.append(Paragraph(_margin_sentence(found.auroc_non_inferiority, facts)))
     blocks.append(Note(f"Numbers in brackets are {100 * facts.level:g}% confidence intervals."))
     return blocks
+
+
+def _judged(facts: ComparisonFacts) -> str:
+    a, b = facts.names
+    if facts.paired:
+        return f"Both models were judged on the same {facts.cases[0].text}; differences are {a} less {b}."
+    return (
+        f"{a} was judged on {facts.cases[0].text}, {b} on {facts.cases[1].text}, other cases than the first; "
+        f"differences are {a} less {b}. They may come from the cases as much as from the models."
+    )
 
 
 def _hundred(value: float) -> str:
@@ -156,11 +150,11 @@ def _differences(found: Comparison, facts: ComparisonFacts) -> list[Block]:
     a, b = facts.names
     area = found.auroc
     rows: list[tuple[Cell, ...]] = [
-        ("AUROC", area.a, area.b, area.difference, _p_cell(area.p_value), area.difference.method)
+        ("AUROC", area.a, area.b, area.difference, p_cell(area.p_value), area.difference.method)
     ]
     rows += [
-        (_LABELS[f.name], f.a, f.b, f.difference, _p_cell(f.p_value), f.difference.method)
-        for f in _figures(found)
+        (LABELS[f.name], f.a, f.b, f.difference, p_cell(f.p_value), f.difference.method)
+        for f in figures_of(found)
     ]
     table = Table(
         "comparison-figures",
@@ -175,7 +169,7 @@ def _differences(found: Comparison, facts: ComparisonFacts) -> list[Block]:
         ),
         tuple(rows),
     )
-    shown = [("AUROC", area.difference), *((_LABELS[f.name], f.difference) for f in _figures(found))]
+    shown = [("AUROC", area.difference), *((LABELS[f.name], f.difference) for f in figures_of(found))]
     shown = [(label, gap) for label, gap in shown if gap.defined]
     blocks: list[Block] = []
     points = [point for point in facts.points if point is not None]
@@ -210,13 +204,9 @@ def _differences(found: Comparison, facts: ComparisonFacts) -> list[Block]:
     return [*blocks, table, figure]
 
 
-def _p_cell(value: float) -> Cell:
-    return "not defined" if math.isnan(value) else "<0.001" if value < 0.001 else value
-
-
 def _disagreement(found: Comparison, facts: ComparisonFacts) -> list[Block]:
     a, b = facts.names
-    figures = [(_LABELS[f.name], f) for f in _figures(found) if f.counts is not None]
+    figures = [(LABELS[f.name], f) for f in figures_of(found) if f.counts is not None]
     blocks: list[Block] = [
         Table(
             "comparison-counts",
@@ -267,16 +257,21 @@ def _disagreement(found: Comparison, facts: ComparisonFacts) -> list[Block]:
                 (
                     label,
                     test.discordant,
-                    _p_cell(test.p_mid),
-                    _p_cell(test.p_exact),
+                    p_cell(test.p_mid),
+                    p_cell(test.p_exact),
                     test.chi2,
-                    _p_cell(test.p_chi2),
+                    p_cell(test.p_chi2),
                     test.chi2_corrected,
-                    _p_cell(test.p_chi2_corrected),
+                    p_cell(test.p_chi2_corrected),
                 )
                 for label, test in tests
             ),
-            ("The mid-p value is the one to report.",),
+            (
+                (
+                    "The p value under Differences is the one that agrees with the interval beside it. The mid-p "
+                    "value is for a paper that reports McNemar's test by itself."
+                ),
+            ),
         )
     )
     blocks.append(
@@ -296,95 +291,3 @@ def _disagreement(found: Comparison, facts: ComparisonFacts) -> list[Block]:
         )
     )
     return blocks
-
-
-def _margins(found: Comparison, margin: float) -> list[Block]:
-    tests = [("AUROC", found.auroc_non_inferiority)]
-    tests += [(_LABELS[f.name], f.non_inferiority) for f in _figures(found)]
-    return [
-        Table(
-            "comparison-margins",
-            f"What the intervals say of a margin of {margin:g}",
-            (
-                Column("Figure"),
-                Column("Difference", numeric=True),
-                Column("Non-inferior"),
-                Column("Superior"),
-                Column("Equivalent"),
-                Column("One-sided p", numeric=True),
-            ),
-            tuple(
-                (
-                    label,
-                    test.difference,
-                    _answer(test.noninferior),
-                    _answer(test.superior),
-                    _answer(test.equivalent),
-                    _p_cell(test.p_one_sided),
-                )
-                for label, test in tests
-                if test is not None
-            ),
-            (
-                (
-                    "Non-inferior: the whole interval lies above minus the margin; superior: above 0; equivalent: "
-                    "within the margin on both sides. The p value is of a loss as large as the margin."
-                ),
-            ),
-        ),
-        Note(
-            "A margin counts only if it was set, with its reason, before these data were seen. This report cannot "
-            "know whether it was."
-        ),
-    ]
-
-
-def _answer(value: bool | None) -> str:
-    return "cannot be told" if value is None else "shown" if value else "not shown"
-
-
-def _methods(facts: ComparisonFacts) -> list[Block]:
-    area = (
-        (
-            "AUROC",
-            "Obuchowski's covariance for several images of a patient",
-            "Obuchowski 1997, doi:10.2307/2533958",
-        )
-        if facts.clustered
-        else ("AUROC", "DeLong's covariance of paired areas", "DeLong et al. 1988, doi:10.2307/2531595")
-    )
-    rows = [area]
-    if facts.points[0] is not None and facts.clustered:
-        rows.append(
-            (
-                "Sensitivity, specificity, accuracy",
-                "Mean of the paired differences, ratio estimator by patient with Student's t",
-                "Rao and Scott 1992, doi:10.2307/2532311",
-            )
-        )
-    elif facts.points[0] is not None:
-        rows += [
-            (
-                "Difference of paired shares",
-                "Tango's score interval",
-                "Tango 1998, doi:10.1002/(SICI)1097-0258(19980430)17:8<891::AID-SIM780>3.0.CO;2-B",
-            ),
-            (
-                "Difference of paired shares",
-                "Newcombe's hybrid of Wilson limits",
-                "Newcombe 1998, doi:10.1002/(SICI)1097-0258(19981130)17:22<2635::AID-SIM954>3.0.CO;2-C",
-            ),
-            (
-                "Test of equal shares",
-                "McNemar, mid-p",
-                "McNemar 1947, doi:10.1007/BF02295996; Fagerland et al. 2013, doi:10.1186/1471-2288-13-91",
-            ),
-        ]
-    return [
-        Table(
-            "sources",
-            "Methods and their sources",
-            (Column("Figure"), Column("Method"), Column("Source")),
-            tuple(rows),
-        )
-    ]

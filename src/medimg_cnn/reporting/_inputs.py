@@ -13,6 +13,7 @@ from medimg_cnn._types import BoolVector, FloatVector, Images, StrVector
 from medimg_cnn._validation import check_choice, check_fraction, check_integer, check_seed, explain
 from medimg_cnn._vectors import Missing, as_labels, as_vector
 from medimg_cnn.artifacts import FitResult, OperatingPoint, Predictions
+from medimg_cnn.data._bands import MOST_VALUES, bands
 from medimg_cnn.errors import ArgumentError
 
 __all__ = ["HasResult", "ImageSource", "Inputs", "PointOrPoints", "as_operating_point", "read_inputs"]
@@ -377,6 +378,8 @@ def _columns(subgroups: Mapping[str, ArrayLike] | None, n: int) -> dict[str, Str
 
 def _groups(name: str, values: ArrayLike, n: int) -> StrVector:
     texts = _texts(name, values, n)
+    if np.asarray(values).dtype.kind in "iuf" and len(set(texts[texts != "nan"].tolist())) > MOST_VALUES:
+        return bands(values, name=name)
     blank = np.isin(np.char.lower(np.char.strip(texts)), ("", "nan", "none", "<na>", "nat"))
     return np.where(blank, "not recorded", texts)
 

@@ -128,6 +128,11 @@ def _cautions(evidence: Evidence, calibration: Predictions) -> list[str]:
                 f"{plural(common, 'patient id')} {'is' if common == 1 else 'are'} in both sets of cases. If these "
                 "are the same patients, coverage here is too good."
             )
+    texts += [
+        f"{note[0].upper()}{note[1:]}."
+        for note in dict.fromkeys(s.note for s, _ in evidence.conformal)
+        if note
+    ]
     if inputs.clustered:
         texts.append(
             "The promise is for one image per patient, or for patients alike in both sets of cases; images of "

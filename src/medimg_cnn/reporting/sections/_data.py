@@ -52,13 +52,6 @@ class Data:
                 (("Share with the condition", evidence.operating.prevalence, _method(evidence)),),
             ),
         ]
-        if inputs.n_patients is None:
-            blocks.append(
-                Note(
-                    "Patients are not known. If some patient has several images, the intervals are too "
-                    "narrow; pass patients= to have them counted."
-                )
-            )
         if inputs.dropped:
             blocks.append(Note(f"{plural(inputs.dropped, 'case')} without a score left out on request."))
         return tuple(blocks)

@@ -42,20 +42,21 @@ def decision_figure(evidence: Evidence) -> Figure:
     """Return the decision curve as a figure with its words and numbers."""
     curve = evidence.decision
     thresholds = np.asarray(curve.thresholds)
-    best = np.asarray(curve.lower) > np.maximum(curve.treat_all, curve.treat_none)  # False where it is NaN
+    # Above acting on none by its own interval, above acting on all by the paired one; False where either is NaN.
+    best = (np.asarray(curve.lower) > 0) & (np.asarray(curve.over_all_lower) > 0)
     threshold = evidence.inputs.operating_point.threshold
     where = _ranges(thresholds, best)
     return Figure(
         "decision-curve",
         "Decision curve",
-        "The model is worth using at threshold probabilities where its whole band is above both other lines. The "
+        "The model is worth using where it does better than acting on all and than acting on none. The "
         f"band is a {100 * curve.level:g}% interval at each threshold probability by itself (pointwise), not of the "
         "curve as a whole.",
-        "The lower bound of the model's net benefit is above acting on all and on none at threshold probabilities "
-        f"{where}; elsewhere it is unclear which is best, or the model is not."
+        "The model does better than acting on all and than acting on none, beyond chance, at threshold "
+        f"probabilities {where}; elsewhere it is unclear which is best, or the model is not."
         if where
-        else "Unclear: at no threshold probability is the lower bound of the model's net benefit above both acting "
-        "on all and acting on none.",
+        else "Unclear: at no threshold probability does the model do better than both acting on all and acting on "
+        "none, beyond chance.",
         decision_chart(curve, threshold),
         Table(
             "decision-curve-numbers",
@@ -66,7 +67,8 @@ def decision_figure(evidence: Evidence) -> Figure:
                 Column("Lower", numeric=True, digits=4),
                 Column("Upper", numeric=True, digits=4),
                 Column("Act on all", numeric=True, digits=4),
-                Column("Act on none", numeric=True, digits=4),
+                Column("Above all, lower", numeric=True, digits=4),
+                Column("Above all, upper", numeric=True, digits=4),
             ),
             tuple(
                 (
@@ -75,14 +77,15 @@ def decision_figure(evidence: Evidence) -> Figure:
                     float(curve.lower[i]),
                     float(curve.upper[i]),
                     float(curve.treat_all[i]),
-                    float(curve.treat_none[i]),
+                    float(curve.over_all_lower[i]),
+                    float(curve.over_all_upper[i]),
                 )
                 for i in spread(thresholds.size, 15)
             ),
             (
                 (
-                    "Lower and upper are of the model, at each threshold probability by itself; acting on all is taken "
-                    "as known."
+                    "Lower and upper are of the model. Above all: the model less acting on all, from the cases it "
+                    "leaves alone; not defined where there are none. Acting on none is 0. Each interval holds by itself."
                 ),
             ),
         ),

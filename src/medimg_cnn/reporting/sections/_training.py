@@ -38,11 +38,10 @@ class Training:
             )
             blocks.append(_history(result))
         calibration = result.calibration
-        parameters = ", ".join(f"{name} {value:.4g}" for name, value in calibration.parameters)
         blocks.append(
             Facts(
                 (
-                    ("Calibration", calibration.method + (f" ({parameters})" if parameters else "")),
+                    ("Calibration", calibration.description),
                     ("Calibration fitted on", calibration.fitted_on),
                     ("Threshold rule", result.operating_point.rule),
                     ("Threshold chosen on", result.operating_point.chosen_on),
