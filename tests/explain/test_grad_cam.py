@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 
 from medimg_cnn._keras import keras
 from medimg_cnn.errors import ArgumentError
 from medimg_cnn.explain import grad_cam, overlay, randomisation_check
+from medimg_cnn.explain._grad_cam import CHUNK
 from medimg_cnn.models import build_cnn
 
 
@@ -62,6 +64,26 @@ def test_one_by_one_equals_batched(trained: tuple[Any, np.ndarray, np.ndarray]) 
     np.testing.assert_allclose(together, single, atol=1e-5)
 
 
+def test_many_images_are_handled_in_parts_of_one_size(
+    trained: tuple[Any, np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, images, _ = trained
+    sizes: list[int] = []
+    resize = jax.image.resize
+
+    def watched(image: Any, shape: Any, **options: Any) -> Any:
+        sizes.append(shape[0])  # once for each size that is compiled
+        return resize(image, shape, **options)
+
+    monkeypatch.setattr(jax.image, "resize", watched)
+    many = np.concatenate([images, images[:30]])  # 70: two whole parts and a rest
+    maps = grad_cam(model, many)
+    assert sizes == [CHUNK]
+    np.testing.assert_allclose(maps[:40], grad_cam(model, images), atol=1e-6)
+    np.testing.assert_array_equal(maps[:6], maps[40:46])
+    assert grad_cam(model, images[:0]).shape == (0, 24, 24)
+
+
 def test_shuffled_weights_give_other_maps(trained: tuple[Any, np.ndarray, np.ndarray]) -> None:
     model, images, _ = trained
     before = [np.asarray(variable.value) for variable in model.variables]
@@ -86,7 +108,7 @@ def test_maps_that_do_not_depend_on_what_was_learned_fail_the_check() -> None:
     assert "do not depend on what was learned" in str(check)
 
 
-@pytest.mark.parametrize("architecture", ["cnn", "resnet18"])
+@pytest.mark.parametrize("architecture", ["medcnn-s", "cnn", "resnet18"])
 def test_every_architecture_has_maps(architecture: str) -> None:
     model = build_cnn((32, 40, 3), architecture=architecture, width=4)
     model.get_layer("logit").kernel.assign(np.ones(model.get_layer("logit").kernel.shape, np.float32))

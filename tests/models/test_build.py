@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from medimg_cnn._keras import keras
 from medimg_cnn.errors import ArgumentError
-from medimg_cnn.models import build_cnn
+from medimg_cnn.models import Architecture, build_cnn
 
+ARCHITECTURES = get_args(Architecture)
 SHAPES = [(28, 28, 1), (128, 96, 3), (37, 61, 1)]
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("architecture", ["cnn", "resnet18"])
+@pytest.mark.parametrize(
+    ("architecture", "shape"),
+    [("medcnn-s", shape) for shape in SHAPES] + [(name, SHAPES[-1]) for name in ARCHITECTURES[1:]],
+    ids=str,
+)
 def test_output_is_one_float32_probability(architecture: str, shape: tuple[int, int, int]) -> None:
-    model = build_cnn(shape, architecture=architecture, width=8)
+    model = build_cnn(shape, architecture=architecture, width=4)
     images = np.random.default_rng(0).random((3, *shape), dtype=np.float32)
     output = np.asarray(model(images))
     assert (output.shape, output.dtype) == ((3, 1), np.float32)
@@ -58,10 +63,10 @@ def test_no_two_layers_start_with_the_same_weights() -> None:
     assert len({kernel.tobytes() for kernel in kernels}) == len(kernels)
 
 
-@pytest.mark.parametrize("architecture", ["cnn", "resnet18"])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_saving_and_loading_gives_equal_outputs(tmp_path: Path, architecture: str) -> None:
-    model = build_cnn((40, 40, 3), architecture=architecture, width=8)
-    images = np.random.default_rng(2).random((4, 40, 40, 3), dtype=np.float32)
+    model = build_cnn((12, 16, 3), architecture=architecture, width=4)
+    images = np.random.default_rng(2).random((4, 12, 16, 3), dtype=np.float32)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
     np.testing.assert_array_equal(np.asarray(model(images)), np.asarray(loaded(images)))

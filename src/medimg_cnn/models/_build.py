@@ -3,26 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 from medimg_cnn._keras import keras
 from medimg_cnn._validation import check_choice, check_fraction, check_integer, check_seed, explain
 from medimg_cnn.errors import ArgumentError
-from medimg_cnn.models._architectures import cnn_features, resnet18_features
+from medimg_cnn.models._architectures import cnn_features, medcnn_features, resnet_features
 from medimg_cnn.models._blocks import Seeds, Tensor, head, scale
 
 __all__ = ["Architecture", "build_cnn"]
 
-Architecture: TypeAlias = Literal["cnn", "resnet18"]
+Architecture: TypeAlias = Literal["medcnn-s", "medcnn-m", "medcnn-l", "cnn", "resnet18", "resnet34"]
 
-_FEATURES: dict[Architecture, Callable[..., Tensor]] = {"cnn": cnn_features, "resnet18": resnet18_features}
-_WIDTHS: dict[Architecture, int] = {"cnn": 32, "resnet18": 64}
+_FEATURES: dict[Architecture, Callable[..., Tensor]] = {
+    "medcnn-s": partial(medcnn_features, blocks=1),
+    "medcnn-m": partial(medcnn_features, blocks=1),
+    "medcnn-l": partial(medcnn_features, blocks=2),
+    "cnn": cnn_features,
+    "resnet18": partial(resnet_features, blocks=(2, 2, 2, 2)),
+    "resnet34": partial(resnet_features, blocks=(3, 4, 6, 3)),
+}
+_WIDTHS: dict[Architecture, int] = {
+    "medcnn-s": 32,
+    "medcnn-m": 64,
+    "medcnn-l": 64,
+    "cnn": 32,
+    "resnet18": 64,
+    "resnet34": 64,
+}
 
 
 def build_cnn(
     image_shape: tuple[int, int, int],
     *,
-    architecture: Architecture = "cnn",
+    architecture: Architecture = "medcnn-s",
     prior: float = 0.5,
     width: int | None = None,
     dropout: float = 0.3,
@@ -32,11 +47,13 @@ def build_cnn(
 
     Args:
         image_shape: (height, width, channels) of the images, 1 to 4,096 pixels a side; 1 or 3 channels.
-        architecture: "cnn", a small residual network that does its work at 32 pixels and below and
-            is the right start for hundreds to tens of thousands of images; or "resnet18".
+        architecture: "medcnn-s" (1.2 million weights), "medcnn-m" (4.9) or "medcnn-l" (11.2): residual networks
+            that do their work at 32 pixels and below; the small one is the right start for hundreds to tens
+            of thousands of images. "cnn" is a plain stack of convolution, pooling and dropout, then a
+            dense layer; "resnet18" and "resnet34" are those of the literature.
         prior: share of positives in the training data, in (0, 1); sets the output's initial bias.
-        width: channels of the first stage; the later ones double it. None: 32 for "cnn", 64 for
-            "resnet18".
+        width: channels of the first stage; the later ones double it. None: 32 for "medcnn-s" and "cnn", 64
+            for the others.
         dropout: share of the pooled features that is dropped in training, 0 to below 1.
         seed: of the initial weights and of dropout. The same seed gives the same weights.
 
