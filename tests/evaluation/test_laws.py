@@ -286,9 +286,10 @@ def test_copies_of_the_images_of_a_patient_add_no_certainty(seed: int, copies: i
         at = ev.operating_characteristics(y[rows], p[rows], 0.5, patients=by, bootstrap=400)
         summary = ev.calibration(y[rows], p[rows], patients=by)
         yield "auroc", ev.auroc(y[rows], p[rows], patients=by).width
+        yield "auprc", ev.auprc(y[rows], p[rows], patients=by, bootstrap=400).width
         yield "brier", ev.brier_score(y[rows], p[rows], patients=by).width
         yield "slope", summary.slope.width
-        for name in ("sensitivity", "specificity", "accuracy", "f1", "mcc", "youden_index"):
+        for name in ("sensitivity", "specificity", "ppv", "npv", "accuracy", "f1", "mcc", "youden_index"):
             yield name, at.as_dict()[name].width
 
     once = np.arange(y.size)

@@ -160,6 +160,28 @@ def test_what_predictions_already_say_is_not_said_twice(make_predictions):
         report(predictions, [0.1] * 20)
 
 
+def test_one_prevalence_needs_no_list():
+    for given in (0.05, (0.05,), [0.05], np.array([0.05]), np.float64(0.05)):
+        found = report(Y, P, prevalences=given)
+        assert [row[0] for row in found.evidence.predictive_values] == [0.05]
+
+
+def test_a_rule_is_not_a_threshold_and_the_way_to_one_is_said():
+    for given in ("youden", [0.3, "youden"]):
+        with pytest.raises(ArgumentError, match="not the name of a rule; got 'youden'") as caught:
+            report(Y, P, operating_point=given)
+        assert 'choose_operating_point(y, p, rule="youden", chosen_on="validation")' in str(caught.value)
+
+
+@pytest.mark.parametrize("given", ["site", ["site"], [0, 1, 0, 1]])
+def test_a_column_is_not_named_but_given(given):
+    with pytest.raises(
+        ArgumentError, match="subgroups: must map column names to one group per case"
+    ) as caught:
+        report(Y, P, subgroups=given)
+    assert '{"site": sites}' in str(caught.value)
+
+
 def test_a_misspelt_option_is_refused():
     with pytest.raises(TypeError, match="subgroup"):
         report(Y, P, subgroup={})

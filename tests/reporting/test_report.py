@@ -7,6 +7,7 @@ import math
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import jsonschema
 import numpy as np
@@ -15,12 +16,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import medimg_cnn.evaluation as ev
+from medimg_cnn.artifacts import Predictions
 from medimg_cnn.errors import ArgumentError
 from medimg_cnn.reporting import (
     DEFAULT_SECTIONS,
     ClinicalReport,
     Paragraph,
     clinical_report,
+    compare_report,
     plot_decision_curve,
     plot_roc,
     schema,
@@ -87,12 +90,55 @@ def test_any_input_completes_in_every_format(case):
     jsonschema.validate(content, schema())
     for render in (report.to_html, report.to_markdown, report.to_text, report.to_latex, report.to_csv):
         assert render()
+    assert not re.search(r"\bnan\b", report.to_html() + report.to_text(), re.IGNORECASE)
     for name, estimate in report.estimates.items():
         assert estimate.defined or estimate.reason, name
         assert content["estimates"][name]["value"] is not None or math.isnan(estimate.value)
+    no_false_zero(report, y, p)
     if len(set(y)) == 1:
         assert not report.auroc.defined
         assert report.to_dict()["estimates"]["auroc"]["value"] is None
+
+
+def no_false_zero(report, y, p):
+    """A share is undefined without cases to share, and 0 only where none of them counts."""
+    called = [score >= report.operating_point.threshold for score in p]
+    both = len(set(y)) == 2
+    tp, fn, fp, tn = (
+        sum(truth == bool(t) and call == c for t, c in zip(y, called, strict=True))
+        for truth, call in ((True, True), (True, False), (False, True), (False, False))
+    )
+    shares = {"sensitivity": (tp, tp + fn), "specificity": (tn, tn + fp)}
+    if both:  # with one class, what needs both is left undefined
+        shares |= {"ppv": (tp, tp + fp), "npv": (tn, tn + fn)}
+    for name, (hits, among) in shares.items():
+        estimate = report.estimates[name]
+        assert estimate.defined == (among > 0), name
+        assert not among or estimate.value == pytest.approx(hits / among), name
+
+
+@settings(max_examples=30)
+@given(cases(), st.integers(0, 99))
+@example(([1], [0.5], None, ["a"], None), 0)
+@example(([0, 1] * 10, [0.5] * 20, None, ["a"] * 20, 0.5), 0)
+@example(([0] * 20 + [1] * 20, [0.0] * 20 + [1.0] * 20, None, ["a", "b"] * 20, 0.5), 0)
+def test_any_comparison_completes_in_every_format(case, seed):
+    y, p, patients, _, threshold = case
+    rows = {"y_true": y, "logit": [0.0] * len(y), "patient_id": patients}
+    rows["sample_id"] = [str(i) for i in range(len(y))]
+    other = np.random.default_rng(seed).random(len(y)).round(2)
+    a, b = Predictions(probability=p, **rows), Predictions(probability=other, **rows)
+    apart = replace(b, patient_id=None if patients is None else [f"other {name}" for name in patients])
+    points = {} if threshold is None else {"operating_point_a": threshold, "operating_point_b": threshold}
+    for paired, second in ((True, b), (True, a), (False, apart)):
+        report = compare_report(a, second, paired=paired, margin=0.05, **points)
+        content = json.loads(report.to_json(), parse_constant=pytest.fail)
+        jsonschema.validate(content, schema("comparison_report"))
+        for render in (report.to_html, report.to_markdown, report.to_text, report.to_latex, report.to_csv):
+            assert not re.search(r"(?<![/=,])\bnan\b(?!,)", render(), re.IGNORECASE)
+        gap = report.auroc_difference
+        assert gap.defined == (len(set(y)) == 2)
+        assert gap.has_interval or gap.reason
 
 
 def test_undefined_figures_are_said_in_words_and_never_as_nan_or_zero():

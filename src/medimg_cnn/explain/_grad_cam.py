@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -15,6 +16,9 @@ from medimg_cnn.errors import ArgumentError
 
 __all__ = ["grad_cam"]
 
+CHUNK = 32
+"""Images whose maps are made at once."""
+
 
 def grad_cam(model: Any, images: Images, *, layer: str | None = None) -> Images:
     """Return where each image raises the logit of the positive class.
@@ -26,7 +30,7 @@ def grad_cam(model: Any, images: Images, *, layer: str | None = None) -> Images:
 
     Args:
         model: what ``build_cnn`` returned, or any ``keras.Model`` with a layer named "logit".
-        images: (n, height, width, channels) float32 in 0-1.
+        images: (n, height, width, channels) float32 in 0-1; handled 32 at a time, so n may be large.
         layer: whose output is explained; by default the last one with a spatial extent.
 
     Returns:
@@ -66,7 +70,18 @@ def grad_cam(model: Any, images: Images, *, layer: str | None = None) -> Images:
         peak = jnp.max(full, axis=(1, 2), keepdims=True)
         return jnp.where(peak > 0, full / jnp.where(peak > 0, peak, 1.0), 0.0)
 
-    return np.asarray(maps(values))
+    return _in_chunks(maps, values)
+
+
+def _in_chunks(maps: Callable[[jax.Array], jax.Array], images: Images) -> Images:
+    """Return the maps of all images, a bounded number at a time: memory does not grow with their number."""
+    found = np.zeros(images.shape[:3], dtype=np.float32)
+    for start in range(0, len(images), CHUNK):
+        part = images[start : start + CHUNK]
+        missing = CHUNK - len(part) if start else 0  # a last part of another size would be compiled again
+        padded = np.pad(part, ((0, missing), (0, 0), (0, 0), (0, 0))) if missing else part
+        found[start : start + len(part)] = np.asarray(maps(jnp.asarray(padded)))[: len(part)]
+    return found
 
 
 def _layer(model: Any, name: str | None) -> Any:

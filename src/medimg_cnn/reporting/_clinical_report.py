@@ -34,7 +34,7 @@ def clinical_report(
     operating_point: OperatingPoint | float | Sequence[OperatingPoint | float] | None = None,
     patients: ArrayLike | None = None,
     subgroups: Mapping[str, ArrayLike] | None = None,
-    prevalences: Sequence[float] = (),
+    prevalences: float | Sequence[float] = (),
     intended_prevalence: float | None = None,
     condition: str | None = None,
     missing: Missing = "raise",
@@ -65,7 +65,7 @@ def clinical_report(
         patients: (n,) patient ids; intervals then allow for several images of a patient.
         subgroups: column name -> (n,) groups, or a pandas table; Predictions bring their own as well. More than 10
             different numbers are cut at their quartiles; ``data.bands`` cuts elsewhere.
-        prevalences: at which PPV and NPV are also given, each above 0 and below 1.
+        prevalences: one or several at which PPV and NPV are also given, each above 0 and below 1.
         intended_prevalence: of the setting where the model is meant to be used.
         condition: what the positive class is called in sentences, such as "pneumonia"; by default its
             class name, where it has one.

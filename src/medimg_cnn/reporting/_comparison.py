@@ -14,10 +14,10 @@ from medimg_cnn._version import __version__
 from medimg_cnn.artifacts import OperatingPoint, Predictions
 from medimg_cnn.errors import ArgumentError
 from medimg_cnn.evaluation import Comparison, Estimate, compare, compare_unpaired
+from medimg_cnn.reporting._choices import as_operating_point
 from medimg_cnn.reporting._comparison_checks import Cases, ComparisonFacts
 from medimg_cnn.reporting._comparison_document import comparison_document
 from medimg_cnn.reporting._document import Document
-from medimg_cnn.reporting._inputs import as_operating_point
 from medimg_cnn.reporting._written import Written
 from medimg_cnn.reporting.render import block_to_dict, csv_text
 

@@ -13,13 +13,17 @@ from medimg_cnn._types import BoolVector, FloatVector, Images, StrVector
 from medimg_cnn._validation import check_choice, check_fraction, check_integer, check_seed, explain
 from medimg_cnn._vectors import Missing, as_labels, as_vector
 from medimg_cnn.artifacts import FitResult, OperatingPoint, Predictions
-from medimg_cnn.data._bands import MOST_VALUES, bands
 from medimg_cnn.errors import ArgumentError
+from medimg_cnn.reporting._choices import (
+    PointOrPoints,
+    as_prevalences,
+    as_texts,
+    group_columns,
+    operating_points,
+)
 
-__all__ = ["HasResult", "ImageSource", "Inputs", "PointOrPoints", "as_operating_point", "read_inputs"]
+__all__ = ["HasResult", "ImageSource", "Inputs", "read_inputs"]
 
-_DEFAULT_THRESHOLD = 0.5
-_DEFAULT_ORIGIN = "not chosen on data (default 0.5)"
 _UNNAMED = ("negative", "positive")
 
 
@@ -43,7 +47,6 @@ class ImageReader(Protocol):
 
 
 ImageSource: TypeAlias = ImageReader | Images
-PointOrPoints: TypeAlias = OperatingPoint | float | Sequence[OperatingPoint | float] | None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -153,7 +156,7 @@ def read_inputs(
     operating_point: PointOrPoints,
     patients: ArrayLike | None,
     subgroups: Mapping[str, ArrayLike] | None,
-    prevalences: Sequence[float],
+    prevalences: float | Sequence[float],
     intended_prevalence: float | None,
     condition: str | None,
     missing: Missing,
@@ -178,14 +181,14 @@ def read_inputs(
     if run is not None and not isinstance(run, HasResult):
         raise ArgumentError(explain("run", "must have a .result, as what Trainer.fit returns has", run))
     result = None if run is None else run.result
-    points = _operating_points(operating_point, result)
+    points = operating_points(operating_point, result)
     named = condition if condition is not None else _condition(cases["classes"])
     return Inputs(
         **cases,
         operating_point=points[0],
         other_points=points[1:],
         condition=" ".join(named.split()),
-        prevalences=tuple(check_fraction("prevalences", value, open_ends=True) for value in prevalences),
+        prevalences=as_prevalences(prevalences),
         intended_prevalence=None
         if intended_prevalence is None
         else check_fraction("intended_prevalence", intended_prevalence, open_ends=True),
@@ -213,11 +216,11 @@ def _from_predictions(
             raise ArgumentError(f"{name}: the first argument is a Predictions, which already says it.")
     if patients is not None and given.patient_id is not None:
         raise ArgumentError("patients: the Predictions already have patient ids; leave this argument out.")
-    columns = {**_columns(given.subgroups, given.n), **_columns(subgroups, given.n)}
+    columns = {**group_columns(given.subgroups, given.n), **group_columns(subgroups, given.n)}
     return {
         "y": given.y_true,
         "probability": given.probability,
-        "patients": given.patient_id if patients is None else _texts("patients", patients, given.n),
+        "patients": given.patient_id if patients is None else as_texts("patients", patients, given.n),
         "sample_ids": given.sample_id,
         "subgroups": columns,
         "classes": given.classes,
@@ -252,9 +255,9 @@ def _from_arrays(
     return {
         "y": y,
         "probability": scores,
-        "patients": None if patients is None else _texts("patients", patients, y.size),
+        "patients": None if patients is None else as_texts("patients", patients, y.size),
         "sample_ids": None,
-        "subgroups": _columns(subgroups, y.size),
+        "subgroups": group_columns(subgroups, y.size),
         "classes": _class_names(y_true, positive),
         "part": "",
     }
@@ -287,24 +290,6 @@ def _without_missing(cases: dict[str, Any], missing: Missing) -> tuple[dict[str,
             for name, value in cases.items()
         }
     return cases, keep
-
-
-def _operating_points(given: PointOrPoints, result: FitResult | None) -> tuple[OperatingPoint, ...]:
-    if given is None:
-        if result is not None:
-            return (result.operating_point,)
-        return (OperatingPoint(threshold=_DEFAULT_THRESHOLD, rule="fixed", chosen_on=_DEFAULT_ORIGIN),)
-    several = list(given) if isinstance(given, (Sequence, np.ndarray)) else [given]
-    if not several:
-        raise ArgumentError("operating_point: must hold at least one point; got none. Leave it out for 0.5.")
-    return tuple(as_operating_point(point) for point in several)
-
-
-def as_operating_point(given: OperatingPoint | float) -> OperatingPoint:
-    """Return the point; a bare threshold becomes one of unknown origin."""
-    if isinstance(given, OperatingPoint):
-        return given
-    return OperatingPoint(threshold=given, rule="fixed", chosen_on="unknown")
 
 
 def _images(images: ImageSource | None, keep: BoolVector, names: StrVector | None) -> ImageSource | None:
@@ -364,31 +349,6 @@ class _Selected:
 
     def read(self, indices: NDArray[np.int64]) -> Images:
         return self.source.read(self.rows[indices])
-
-
-def _columns(subgroups: Mapping[str, ArrayLike] | None, n: int) -> dict[str, StrVector]:
-    if subgroups is None:
-        return {}
-    if not hasattr(subgroups, "items"):
-        raise ArgumentError(
-            explain("subgroups", "must map column names to values, or be a pandas table", subgroups)
-        )
-    return {str(name): _groups(f"subgroups[{name!r}]", column, n) for name, column in subgroups.items()}
-
-
-def _groups(name: str, values: ArrayLike, n: int) -> StrVector:
-    texts = _texts(name, values, n)
-    if np.asarray(values).dtype.kind in "iuf" and len(set(texts[texts != "nan"].tolist())) > MOST_VALUES:
-        return bands(values, name=name)
-    blank = np.isin(np.char.lower(np.char.strip(texts)), ("", "nan", "none", "<na>", "nat"))
-    return np.where(blank, "not recorded", texts)
-
-
-def _texts(name: str, values: ArrayLike, n: int) -> StrVector:
-    array = np.asarray(values)
-    if array.shape != (n,):
-        raise ArgumentError(f"{name}: must have the shape ({n},) of y_true; got {array.shape}.")
-    return array.astype(np.str_)
 
 
 def _condition(classes: tuple[str, str]) -> str:

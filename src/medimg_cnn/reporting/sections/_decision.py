@@ -85,7 +85,8 @@ def decision_figure(evidence: Evidence) -> Figure:
             (
                 (
                     "Lower and upper are of the model. Above all: the model less acting on all, from the cases it "
-                    "leaves alone; not defined where there are none. Acting on none is 0. Each interval holds by itself."
+                    "leaves alone; not defined where there are none. Acting on none is 0. Each interval holds by "
+                    "itself."
                 ),
             ),
         ),

@@ -11,6 +11,7 @@ from medimg_cnn.reporting._charts import history_chart, spread
 from medimg_cnn.reporting._document import Block, Column, Facts, Figure, Paragraph, Table
 from medimg_cnn.reporting._evidence import Evidence
 from medimg_cnn.reporting._format import plural
+from medimg_cnn.reporting._recipe import augmentation_text
 
 __all__ = ["Training"]
 
@@ -51,7 +52,7 @@ class Training:
         if result.fingerprint is not None:
             blocks.extend(_fingerprint(result.fingerprint))
         if result.config:
-            blocks.append(_pairs("training-configuration", "Configuration", dict(_flat(result.config))))
+            blocks.append(_pairs("training-configuration", "Configuration", _configuration(result.config)))
         if result.environment:
             blocks.append(_pairs("environment", "Environment", dict(result.environment)))
         return tuple(blocks)
@@ -117,9 +118,14 @@ def _pairs(key: str, caption: str, values: Mapping[str, str]) -> Table:
     return Table(key, caption, (Column("Name"), Column("Value")), tuple(values.items()))
 
 
+def _configuration(config: Mapping[str, Any]) -> dict[str, str]:
+    said = {name: augmentation_text(value) if name == "augment" else value for name, value in config.items()}
+    return dict(_flat(said))
+
+
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     for name, value in values.items():
         if isinstance(value, Mapping) and value:
             yield from _flat(value, f"{prefix}{name}.")
         else:
-            yield f"{prefix}{name}", str(value)
+            yield f"{prefix}{name}", "none" if value is None else str(value)
