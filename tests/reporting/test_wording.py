@@ -90,3 +90,9 @@ def test_errors_in_the_histogram_are_relative_to_the_threshold():
     caption = score_figure(simulated(100).evidence).caption
     assert "Errors are relative to it" in caption
     assert "the model errs" not in caption
+
+
+def test_unknown_patients_are_said_once():
+    text = words(simulated(60))
+    assert text.count("No patient ids were given. If some patient has several images") == 1
+    assert "atients are not known" not in text

@@ -37,8 +37,6 @@ class Limits:
                 "The cases come from the same source as the training data, or their source is not known; "
                 "performance elsewhere is often lower."
             )
-        if inputs.patients is None:
-            items.append("Patients are not known, so images were treated as independent of each other.")
         if inputs.subgroups:
             items.append(
                 "Intervals of differences between subgroups hold together within one column (Bonferroni), not across "
