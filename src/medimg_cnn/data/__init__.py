@@ -28,6 +28,7 @@ from medimg_cnn.data.readers import (
 )
 
 if TYPE_CHECKING:
+    from medimg_cnn.data._bands import bands
     from medimg_cnn.data._batches import BatchIterator, Split
     from medimg_cnn.data._dataset import Dataset
     from medimg_cnn.data._external import load_external
@@ -52,6 +53,7 @@ __all__ = [
     "Reader",
     "Split",
     "Splitter",
+    "bands",
     "dicom_identifiers",
     "is_image_file",
     "load_dataset",
@@ -64,6 +66,7 @@ __all__ = [
 
 # These need Keras, which takes seconds to load and which reading an image does without.
 _LAZY = {
+    "bands": "_bands",
     "BatchIterator": "_batches",
     "Dataset": "_dataset",
     "DatasetSummary": "_summary",

@@ -12,6 +12,7 @@ import numpy as np
 
 from medimg_cnn._types import ImageSize, StrVector
 from medimg_cnn._validation import explain
+from medimg_cnn.data._bands import Cuts, cut_columns
 from medimg_cnn.data._batches import PartTable
 from medimg_cnn.data._dataset import Pool, Unreadable
 from medimg_cnn.data._groups import groups_of, repeated_contents
@@ -21,7 +22,43 @@ from medimg_cnn.data._records import Records
 from medimg_cnn.data.readers import ReadOptions
 from medimg_cnn.errors import ArgumentError, DataError, LabelError, MedimgCnnWarning
 
-__all__ = ["check_two_names", "make_pool", "one_or_two_classes", "quarantine", "two_classes", "warn_and_note"]
+__all__ = [
+    "check_one_source",
+    "check_two_names",
+    "cut_subgroups",
+    "left_out",
+    "make_pool",
+    "one_or_two_classes",
+    "patients_unknown",
+    "quarantine",
+    "two_classes",
+    "warn_and_note",
+]
+
+
+def check_one_source(more: Sequence[object]) -> None:
+    """Raise ArgumentError where the data were given as several arguments."""
+    if more:
+        rule = "must be one argument, and two arrays one tuple: (images, labels)"
+        raise ArgumentError(
+            explain("source", rule, f"{1 + len(more)} arguments", "All other arguments go by name.")
+        )
+
+
+def cut_subgroups(records: Records, cuts: Cuts) -> Records:
+    """Return the records with columns of numbers cut into bands; see ``cut_columns``."""
+    columns, uncut, said = cut_columns(records.columns, cuts)
+    return replace(records, columns=columns, uncut=uncut, notes=(*records.notes, *said))
+
+
+def patients_unknown(records: Records, *, divided: bool) -> str:
+    """Return "" where patients are known, else what follows, and where they seem to be found."""
+    if records.patients is not None:
+        return ""
+    shared = "images of one patient may be in two parts, which flatters every result, and " if divided else ""
+    return f"Patients are not known: {shared}intervals take each image for a patient of its own. " + (
+        records.patient_hint or "Pass patients=."
+    )
 
 
 def two_classes(
@@ -120,14 +157,27 @@ def quarantine(records: Records, prepared: Prepared, limit: float) -> tuple[Unre
     n, failures = len(records.labels), prepared.failures
     if len(failures) > limit * n:
         listed = "\n".join(f"  {failures[index]}" for index in sorted(failures)[:5])
+        step = (
+            "Repair or remove them, or pass a larger max_unreadable."
+            if len(failures) < n
+            else "Check the paths; for a table root= is the folder that they are relative to."
+        )
         raise DataError(
             f"{records.origin}: at most {limit:.1%} of the images may be unreadable (max_unreadable); {len(failures)} "
-            f"of {n} are. The first:\n{listed}\nRepair or remove them, or pass a larger max_unreadable."
+            f"of {n} are. The first:\n{listed}\n{step}"
         )
     return tuple(
         Unreadable(sample_id=records.sample_ids[index], label=records.labels[index], reason=failures[index])
         for index in sorted(failures)
     )
+
+
+def left_out(unreadable: Sequence[Unreadable], n: int) -> str:
+    """Return a sentence about the unreadable of n images, "" where there are none."""
+    if not unreadable:
+        return ""
+    listed = "; ".join(item.reason for item in unreadable[:3])
+    return f"{len(unreadable)} of {n} images cannot be read and were left out: {listed}"
 
 
 def make_pool(
@@ -183,6 +233,7 @@ def make_pool(
         seed=seed,
         origin=records.origin,
         unreadable=unreadable,
+        uncut={name: column(values) for name, values in records.uncut.items()},
         notes=(*notes, *more),
     )
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,7 +37,11 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Pool:
-    """All images of a dataset before they are divided, and the settings that every division shares."""
+    """All images of a dataset before they are divided, and the settings that every division shares.
+
+    Attributes:
+        uncut: columns of numbers as they were before they were cut into bands: sites may be numbered.
+    """
 
     table: PartTable
     store: PixelStore
@@ -48,6 +52,7 @@ class Pool:
     seed: int
     origin: str
     unreadable: tuple[Unreadable, ...] = ()
+    uncut: Mapping[str, StrVector] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
@@ -167,7 +172,9 @@ class Dataset:
         """
         check_seed("seed", seed)
         pool = self.pool
-        cases = Cases(labels=pool.table.labels, groups=pool.groups, columns=pool.table.subgroups)
+        cases = Cases(
+            labels=pool.table.labels, groups=pool.groups, columns={**pool.table.subgroups, **pool.uncut}
+        )
         for assignment in splitter.assign(cases, seed=seed):
             yield divide(pool, np.asarray(assignment.parts, dtype=np.str_), name=assignment.name)
 

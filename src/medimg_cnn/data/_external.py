@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Never
 
 import numpy as np
 
 from medimg_cnn._types import PathLike
 from medimg_cnn._validation import check_fraction, check_integer, explain
 from medimg_cnn.data._assemble import (
+    check_one_source,
     check_two_names,
+    cut_subgroups,
+    left_out,
     make_pool,
     one_or_two_classes,
+    patients_unknown,
     quarantine,
     warn_and_note,
 )
+from medimg_cnn.data._bands import read_subgroups
 from medimg_cnn.data._batches import Split
 from medimg_cnn.data._dataset import fingerprint_of
 from medimg_cnn.data._groups import contradictory_labels
@@ -26,19 +31,22 @@ from medimg_cnn.data._records import Patients, SourceOptions
 from medimg_cnn.data.sources import open_source
 from medimg_cnn.errors import ArgumentError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 __all__ = ["load_external"]
 
 
 def load_external(
-    source: PathLike | tuple[Any, Any] | Mapping[str, Any],
-    *,
+    source: PathLike | tuple[Any, Any] | Mapping[str, Any] | pd.DataFrame,
+    *more: Never,
     preprocessing: Preprocessing,
     classes: Sequence[Any],
     labels: Sequence[Any] | None = None,
     patients: Patients = None,
     label: str = "label",
     path: str = "path",
-    subgroups: Sequence[str] | Mapping[str, Sequence[Any]] = (),
+    subgroups: Sequence[str] | Mapping[str, Any] = (),
     root: PathLike | None = None,
     shared_patient_ids: bool = False,
     dicom_key: Literal["PatientID", "StudyInstanceUID", "SOPInstanceUID"] | None = None,
@@ -56,6 +64,7 @@ def load_external(
 
     Args:
         source: as in ``load_dataset``.
+        more: none; it is there to say that two arrays go into one tuple.
         preprocessing: that of the development data, ``Dataset.preprocessing``.
         classes: (negative, positive) of the development data, ``Dataset.classes``.
         labels: (negative, positive) as this source names them; by default as ``classes``. Images of other labels are
@@ -63,7 +72,8 @@ def load_external(
         patients: as in ``load_dataset``, and so are the other arguments.
         label: column of labels.
         path: column of paths.
-        subgroups: columns to carry along.
+        subgroups: columns to carry along. To compare with the development data cut columns of numbers where those
+            were cut, for example {"age": (40, 60)}.
         root: folder or archive that a table's paths are relative to.
         shared_patient_ids: whether one id at two sites is one patient.
         dicom_key: which identifier of DICOM files the table's rows name.
@@ -101,6 +111,7 @@ def load_external(
         >>> external
         <Split external: 20 images of 8 x 8 x 1, 10 effusion, 1 batches>
     """
+    check_one_source(more)
     if not isinstance(preprocessing, Preprocessing):
         raise ArgumentError(
             explain("preprocessing", "must be Preprocessing", preprocessing, "Pass data.preprocessing.")
@@ -112,18 +123,20 @@ def load_external(
     check_fraction("max_unreadable", max_unreadable)
     if workers is not None:
         check_integer("workers", workers, low=1)
+    carried, cuts = read_subgroups(source, subgroups)
     options = SourceOptions(
         patients=patients,
         label=label,
         path=path,
         split=None,
-        subgroups=subgroups,
+        subgroups=carried,
         root=None if root is None else str(root),
         dicom_key=dicom_key,
         shared_patient_ids=shared_patient_ids,
         one_of=wanted,
     )
     records, absent = one_or_two_classes(open_source(source, options), wanted)
+    records = cut_subgroups(records, cuts)
     records = replace(records, labels=[names[wanted.index(text)] for text in records.labels])
     notes = list(records.notes)
     if absent:
@@ -132,11 +145,7 @@ def load_external(
             f"{records.origin} has no image labelled {absent!r}: of sensitivity and specificity only one can be "
             "measured on it, and the AUROC and calibration cannot.",
         )
-    if records.patients is None:
-        warn_and_note(
-            notes,
-            "Patients are not known: intervals take each image for a patient of its own. Pass patients=.",
-        )
+    warn_and_note(notes, patients_unknown(records, divided=False))
     prepared = prepare(
         records.pixels,
         PixelOptions(
@@ -152,12 +161,7 @@ def load_external(
     )
     warn_and_note(notes, prepared.spilled)
     unreadable = quarantine(records, prepared, max_unreadable)
-    if unreadable:
-        listed = "; ".join(item.reason for item in unreadable[:3])
-        warn_and_note(
-            notes,
-            f"{len(unreadable)} of {len(records.labels)} images cannot be read and were left out: {listed}",
-        )
+    warn_and_note(notes, left_out(unreadable, len(records.labels)))
     pool = make_pool(records, names, prepared, notes, unreadable, batch_size=batch_size, seed=0)
     warn_and_note(notes, contradictory_labels(pool.digests, pool.table.labels))
     rows = np.arange(pool.table.labels.size, dtype=np.int64)

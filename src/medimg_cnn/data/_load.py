@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Never
 
 import numpy as np
 
 from medimg_cnn._types import ImageSize, PathLike, StrVector
 from medimg_cnn._validation import check_fraction, check_image_size, check_integer, check_seed, explain
-from medimg_cnn.data._assemble import make_pool, quarantine, two_classes, warn_and_note
+from medimg_cnn.data._assemble import (
+    check_one_source,
+    cut_subgroups,
+    left_out,
+    make_pool,
+    patients_unknown,
+    quarantine,
+    two_classes,
+    warn_and_note,
+)
+from medimg_cnn.data._bands import read_subgroups
 from medimg_cnn.data._dataset import Dataset, Pool, divide
 from medimg_cnn.data._groups import (
     check_given_parts,
@@ -24,14 +34,17 @@ from medimg_cnn.data.readers import ReadOptions
 from medimg_cnn.data.sources import open_source
 from medimg_cnn.errors import ArgumentError, SplitError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 __all__ = ["load_dataset"]
 
 _FILE_SIZE = (128, 128)
 
 
 def load_dataset(
-    source: PathLike | tuple[Any, Any] | Mapping[str, Any],
-    *,
+    source: PathLike | tuple[Any, Any] | Mapping[str, Any] | pd.DataFrame,
+    *more: Never,
     positive: str | int | bool | None = None,
     classes: Sequence[Any] | None = None,
     image_size: int | ImageSize | None = None,
@@ -42,7 +55,7 @@ def load_dataset(
     label: str = "label",
     path: str = "path",
     split: str | None = "split",
-    subgroups: Sequence[str] | Mapping[str, Sequence[Any]] = (),
+    subgroups: Sequence[str] | Mapping[str, Any] = (),
     root: PathLike | None = None,
     shared_patient_ids: bool = False,
     dicom_key: Literal["PatientID", "StudyInstanceUID", "SOPInstanceUID"] | None = None,
@@ -63,7 +76,8 @@ def load_dataset(
 
     Args:
         source: a folder with one sub-folder for each class; a folder with train, val and test folders that each
-            hold these; a table (.csv, .tsv, .parquet) with a row for each image; an .npz file with the keys
+            hold these; a table (.csv, .tsv, .parquet, or a pandas DataFrame) with a row for each image; an .npz
+            file with the keys
             train_images, train_labels and so on; a .zip or .tar archive of folders, read in place; two arrays
             (images, labels): images (n, h, w) or (n, h, w, 1 or 3), uint8, uint16 or float from 0 to 1; or a
             mapping of site names to any of these, which adds the subgroup column "site".
@@ -81,12 +95,19 @@ def load_dataset(
             an .npz file, a key), ``re.compile(...)`` with one group over the relative path, a function of that
             path, or a mapping from it; for arrays and tables, also one id for each image, in their order. None: not
             known, which warns. Where each image is of another patient say so with ``patients=lambda path: path``.
-        label: column of labels.
+        more: none; it is there to say that two arrays go into one tuple.
+        label: column of labels. Where folders give the labels, a table that lies in the folder and has this column
+            must agree with them.
         path: column of paths, relative to ``root``; "file" or "filename" are found by themselves.
-        split: column of given parts (train, val, test). Given parts are kept and checked; a missing one is taken
-            from training, by patient. None splits anew.
-        subgroups: columns to carry along, for example ("site", "sex"). For arrays: name -> values.
-        root: folder or archive that a table's paths are relative to; by default the folder of the table.
+        split: column of given parts (train, val, test), of the table or, for a folder, of the table in it whose
+            columns are used. Given parts are kept and checked; a missing one is taken from training, by patient.
+            None splits anew.
+        subgroups: columns to carry along, for example ("site", "sex"), or a mapping that says where columns of
+            numbers are cut: {"sex": None, "age": (40, 60)} gives under 40, 40 to 59, 60 and over. A column of more
+            than 10 different numbers without cut points is cut at its quartiles, which is noted; () keeps each
+            number. For arrays: name -> values; numbers are cut likewise, texts (see ``bands``) are not.
+        root: folder or archive that a table's paths are relative to; by default the folder of the table. Paths of a
+            DataFrame without it are relative to the working folder, or absolute.
         shared_patient_ids: for a mapping of sites: one id at two sites is one patient. By default it is two, because
             many sites number their own from 1.
         dicom_key: for a table of labels of DICOM files below ``root``: which identifier its rows name, in a
@@ -125,6 +146,7 @@ def load_dataset(
         >>> data.classes, data.train.n, data.validation.n, data.test.n
         (('normal', 'effusion'), 56, 12, 12)
     """
+    check_one_source(more)
     check_integer("batch_size", batch_size, low=1)
     check_integer("memory_budget", memory_budget, low=0)
     check_seed("seed", seed)
@@ -134,30 +156,27 @@ def load_dataset(
         raise ArgumentError(explain("channels", "must be 1, 3 or None", channels))
     if workers is not None:
         check_integer("workers", workers, low=1)
+    carried, cuts = read_subgroups(source, subgroups)
     options = SourceOptions(
         patients=patients,
         label=label,
         path=path,
         split=split,
-        subgroups=subgroups,
+        subgroups=carried,
         root=None if root is None else str(root),
         dicom_key=dicom_key,
         shared_patient_ids=shared_patient_ids,
     )
     records = open_source(source, options)
     records, names = two_classes(records, positive=positive, classes=classes)
+    records = cut_subgroups(records, cuts)
     origin = records.origin
     given = None if records.parts is None else np.asarray(records.parts, dtype=np.str_)
     known = None if records.patients is None else np.asarray(records.patients, dtype=np.str_)
     notes = list(records.notes)
     if given is not None:
         warn_and_note(notes, check_given_parts(known, given, origin=origin, allow=allow_shared_patients))
-    if known is None:
-        warn_and_note(
-            notes,
-            "Patients are not known: images of one patient may be in two parts, which flatters every result, "
-            "and intervals take each image for a patient of its own. Pass patients=.",
-        )
+    warn_and_note(notes, patients_unknown(records, divided=True))
     prepared = prepare(
         records.pixels,
         PixelOptions(
@@ -173,12 +192,7 @@ def load_dataset(
     )
     warn_and_note(notes, prepared.spilled)
     unreadable = quarantine(records, prepared, max_unreadable)
-    if unreadable:
-        listed = "; ".join(item.reason for item in unreadable[:3])
-        warn_and_note(
-            notes,
-            f"{len(unreadable)} of {len(records.labels)} images cannot be read and were left out: {listed}",
-        )
+    warn_and_note(notes, left_out(unreadable, len(records.labels)))
     pool = make_pool(records, names, prepared, notes, unreadable, batch_size=batch_size, seed=seed)
     given = None if given is None else given[pool.table.rows]
     said: list[str] = []

@@ -100,8 +100,8 @@ def choose_classes(
     if len(counts) > 2:
         raise LabelError(
             f"{origin}: a two-class dataset is needed; found {len(counts)} labels: {listed}. "
-            "Pass classes=(negative, positive) to keep the images of two of them, "
-            "or write a column with two labels and name it with label=."
+            "Pass classes=(negative, positive) to keep the images of two of them, for example "
+            f"classes={_example(tuple(counts))}, or write a column with two labels and name it with label=."
         )
     if len(counts) < 2:
         raise LabelError(
@@ -126,6 +126,11 @@ def choose_classes(
         f"{origin}: which label is positive is not known; the labels are {listed}. "
         f"Name the class that has the condition, for example positive={second!r}."
     )
+
+
+def _example(labels: tuple[str, ...]) -> tuple[str, str]:
+    negative = next((label for label in labels if says_absence(label)), labels[0])
+    return negative, next(label for label in labels if label != negative)
 
 
 def _match(positive: object, labels: tuple[str, ...], listed: str) -> str:

@@ -55,9 +55,11 @@ class Records:
         parts: "train", "validation" or "test" for each image, "" where the source does not say;
             None where it says so for none.
         columns: further columns, name -> texts.
+        uncut: the values of those columns that were cut into bands unasked, as they were.
         label_kind: "boolean" where labels are true booleans ("False" and "True").
         origin: the source in words, for messages.
         notes: what a reader should know about how the source was read, one sentence each.
+        patient_hint: where patients are not known but seem to be found in the source: a sentence that says where.
     """
 
     sample_ids: Sequence[str]
@@ -66,9 +68,11 @@ class Records:
     patients: Sequence[str] | None = None
     parts: Sequence[str] | None = None
     columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    uncut: Mapping[str, Sequence[str]] = field(default_factory=dict)
     label_kind: LabelKind = "text"
     origin: str
     notes: tuple[str, ...] = ()
+    patient_hint: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -151,11 +151,12 @@ class KFold:
 
     def assign(self, cases: Cases, *, seed: int) -> Iterator[Assignment]:
         """Yield the k divisions."""
-        names = [str(fold) for fold in range(self.k)]
+        names = [f"fold {fold + 1}" for fold in range(self.k)]
         folds = _deal(cases, [1 / self.k] * self.k, names, seed)
-        for fold, name in enumerate(names):
-            parts = _with_validation(cases, folds == name, self.validation, seed)
-            yield Assignment(name=f"fold {fold + 1} of {self.k}", parts=parts)
+        for name in names:
+            title = f"{name} of {self.k}"
+            parts = _with_validation(cases, folds == name, self.validation, seed, within=title)
+            yield Assignment(name=title, parts=parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,13 +177,17 @@ class NestedKFold:
 
     def assign(self, cases: Cases, *, seed: int) -> Iterator[Assignment]:
         """Yield the divisions, inner folds fastest."""
-        outer_names = [str(fold) for fold in range(self.outer)]
-        inner_names = [str(fold) for fold in range(self.inner)]
+        outer_names = [f"outer fold {fold + 1}" for fold in range(self.outer)]
+        inner_names = [f"inner fold {fold + 1}" for fold in range(self.inner)]
         folds = _deal(cases, [1 / self.outer] * self.outer, outer_names, seed)
         for outer, outer_name in enumerate(outer_names):
             rest = folds != outer_name
             inner_folds = _deal(
-                cases.select(rest), [1 / self.inner] * self.inner, inner_names, seed + outer + 1
+                cases.select(rest),
+                [1 / self.inner] * self.inner,
+                inner_names,
+                seed + outer + 1,
+                within=f"{outer_name} of {self.outer}",
             )
             for inner, inner_name in enumerate(inner_names):
                 parts = np.full(len(folds), "test", dtype="<U10")
@@ -244,8 +249,11 @@ class LeaveOneSiteOut:
             if set(cases.labels[kept & ~tested].tolist()) != {0, 1}:
                 self._explain_overlap(cases, site, tested, shared)
             parts = np.full(len(sites), "", dtype="<U10")
-            parts[kept] = _with_validation(cases.select(kept), tested[kept], self.validation, seed)
-            yield Assignment(name=f"{self.column} {site}", parts=parts)
+            title = f"{self.column} {site}"
+            parts[kept] = _with_validation(
+                cases.select(kept), tested[kept], self.validation, seed, within=title
+            )
+            yield Assignment(name=title, parts=parts)
 
     def _explain_overlap(
         self, cases: Cases, site: str, tested: NDArray[np.bool_], shared: NDArray[np.bool_]
@@ -275,35 +283,53 @@ def check_fractions(argument: str, value: Sequence[float]) -> tuple[float, float
     return train, validation, test
 
 
-def _with_validation(cases: Cases, tested: NDArray[np.bool_], share: float, seed: int) -> StrVector:
+def _with_validation(
+    cases: Cases, tested: NDArray[np.bool_], share: float, seed: int, *, within: str
+) -> StrVector:
     parts = np.full(len(tested), "test", dtype="<U10")
     if share == 0:
         parts[~tested] = "train"
     else:
-        parts[~tested] = _deal(cases.select(~tested), [1 - share, share], ["train", "validation"], seed)
+        shares = [1 - share, share]
+        parts[~tested] = _deal(
+            cases.select(~tested),
+            shares,
+            ["train", "validation"],
+            seed,
+            within=f"{within}, what is not tested",
+        )
     return parts
 
 
-def _deal(cases: Cases, shares: Sequence[float], names: Sequence[str], seed: int) -> StrVector:
+def _deal(
+    cases: Cases, shares: Sequence[float], names: Sequence[str], seed: int, *, within: str = ""
+) -> StrVector:
     groups, group_of = np.unique(cases.groups, return_inverse=True)
     counts = np.stack([np.bincount(group_of, cases.labels == label, groups.size) for label in (0, 1)], axis=1)
     order = np.argsort([_key(seed, group) for group in groups], kind="stable")
     fractions = np.asarray(shares, dtype=np.float64)
     dealt = deal_groups(counts.astype(np.int64), order, fractions / fractions.sum())
     parts = np.asarray(names)[dealt][group_of]
-    _check_both_classes(cases, parts, names, counts)
+    _check_both_classes(cases, parts, names, counts, within)
     return np.asarray(parts, dtype=np.str_)
 
 
-def _check_both_classes(cases: Cases, parts: StrVector, names: Sequence[str], counts: NDArray[Any]) -> None:
+def _check_both_classes(
+    cases: Cases, parts: StrVector, names: Sequence[str], counts: NDArray[Any], within: str
+) -> None:
     for label, word in enumerate(("negative", "positive")):
         lacking = [name for name in names if not ((parts == name) & (cases.labels == label)).any()]
         if lacking:
             holders = int((counts[:, label] > 0).sum())
+            step = (
+                "Ask for fewer folds"
+                if "fold" in names[0]
+                else "Ask for fewer parts (a share of 0 leaves one out)"
+            )
             raise SplitError(
-                f"{' and '.join(lacking)}: every part must have images of both classes, but there are only "
-                f"{int((cases.labels == label).sum())} {word} images, of {holders} patients or groups, for "
-                f"{len(names)} parts. Ask for fewer parts (a share of 0 leaves one out), or add images."
+                f"{f'{within}: ' if within else ''}{' and '.join(lacking)} must have images of both classes, as every "
+                f"part must, but there are only {int((cases.labels == label).sum())} {word} images, of {holders} "
+                f"patients or groups, for {len(names)} parts. {step}, or add images."
             )
 
 

@@ -41,7 +41,7 @@ def test_patients_from_the_table_in_the_folder(root: Path) -> None:
     records = open_source(root, SourceOptions(patients="patient", subgroups=("sex",)))
     assert records.patients == ["P1", "P2", "P1", "P3"]
     assert records.columns == {"sex": ["f"] * 4}
-    assert any("files that are not images: 1" in note for note in records.notes)
+    assert records.notes == ("From labels.csv: sex, patient.",)  # a table that is used is not passed over
 
 
 @pytest.mark.parametrize("column", ["file", "filename", "Image"])
@@ -143,7 +143,13 @@ def test_parts_by_folder(tmp_path: Path) -> None:
         ([], "found no image"),
         (["notes.txt"], "found no image. Passed over files that are not images: 1"),
         (["1.png", "2.png"], "2 lie in the folder itself"),
-        (["only/a/1.png", "only/b/1.png"], "lie in 'only'. If the classes lie inside it"),
+        ([], r"It is empty. Check the path; images are PNG"),
+        (["only/a/1.png", "only/b/1.png"], "lie in 'only'. If the classes are 'a', 'b' inside it, pass that"),
+        (
+            ["only/1.png"],
+            "all 1 images lie in 'only'. Put the images of the other class into a folder beside",
+        ),
+        (["only/1.png", "ill/a.txt", "ill/b.txt"], "'ill' has 2 files, none of them an image"),
     ],
 )
 def test_folders_without_classes(tmp_path: Path, files: list[str], message: str) -> None:

@@ -18,7 +18,7 @@ from medimg_cnn._validation import explain, suggest
 from medimg_cnn.data._positive import label_text
 from medimg_cnn.data._records import LabelKind, Records, SourceOptions
 from medimg_cnn.data.sources._parts import canonical_part
-from medimg_cnn.data.sources._patients import patients_from_paths, patients_from_values
+from medimg_cnn.data.sources._patients import patient_column, patients_from_paths, patients_from_values
 from medimg_cnn.data.sources._tables import is_missing
 from medimg_cnn.errors import ArgumentError, DataError, LabelError
 
@@ -140,7 +140,10 @@ def read_npz(path: Path, options: SourceOptions) -> Records:
             for (_, prefix), array in zip(prefixes, arrays, strict=True):
                 key = f"{prefix}labels"
                 if key not in keys:
-                    raise DataError(f"{path}: must have the key {key!r}. {suggest(key, keys)}")
+                    raise DataError(
+                        f"{path}: must have the key {key!r}, the labels of {prefix}images; it has {', '.join(keys)}. "
+                        f"Write it again with numpy.savez({prefix}images=..., {key}=...)."
+                    )
                 texts, kind = _labels(stored[key], len(array), f"{path.name}, {key}")
                 labels += texts
                 kinds.add(kind)
@@ -162,6 +165,7 @@ def read_npz(path: Path, options: SourceOptions) -> Records:
                 parts=given if any(parts) and options.split is not None else None,
                 columns={name: column(name, "subgroups") for name in options.subgroup_names},
                 label_kind="boolean" if kinds == {"boolean"} else "text",
+                patient_hint=_hint(path, keys, prefixes) if patients is None else "",
                 origin=str(path),
             )
     except _DAMAGE as error:
@@ -185,9 +189,16 @@ def _prefixes(keys: Sequence[str], path: Path) -> list[tuple[str, str]]:
     if not found:
         raise DataError(
             f"{path}: must have the keys train_images, train_labels, val_images, val_labels, test_images, "
-            f"test_labels (or images and labels); it has {', '.join(keys) or 'none'}."
+            f"test_labels (or images and labels); it has {', '.join(keys) or 'none'}. Write it again with these keys, "
+            "or pass the arrays as (images, labels)."
         )
     return list(found.items())
+
+
+def _hint(path: Path, keys: Sequence[str], prefixes: Sequence[tuple[str, str]]) -> str:
+    first = prefixes[0][1]
+    name = patient_column(key.removeprefix(first) for key in keys if key.startswith(first))
+    return "" if name is None else f'{path.name} has a key {first + name!r}: pass patients="{name}".'
 
 
 def _checked(array: NDArray[Any], name: str) -> NDArray[Any]:

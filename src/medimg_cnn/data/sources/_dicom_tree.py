@@ -6,14 +6,13 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from medimg_cnn._validation import check_choice, explain
 from medimg_cnn.data._records import Records, SourceOptions
 from medimg_cnn.data.sources._files import FoundFiles, Tree, choose_images
-from medimg_cnn.data.sources._manifest import label_column, split_column
+from medimg_cnn.data.sources._manifest import label_column, patient_hint, split_column
 from medimg_cnn.data.sources._patients import patients_from_paths
-from medimg_cnn.data.sources._tables import TextTable, read_table
+from medimg_cnn.data.sources._tables import TextTable
 from medimg_cnn.errors import DataError, ImageReadError
 
 __all__ = ["read_dicom_tree"]
@@ -21,7 +20,7 @@ __all__ = ["read_dicom_tree"]
 _KEYS = {"PatientID": "patient_id", "StudyInstanceUID": "study_uid", "SOPInstanceUID": "sop_uid"}
 
 
-def read_dicom_tree(table_path: Path, tree: Tree, options: SourceOptions) -> Records:
+def read_dicom_tree(table: TextTable, tree: Tree, options: SourceOptions) -> Records:
     """Read a table whose rows name a patient, study or instance, and the DICOM files that belong to each.
 
     A row may have many files. Files without a row, and rows without a file, are counted and left out. Where the
@@ -32,7 +31,6 @@ def read_dicom_tree(table_path: Path, tree: Tree, options: SourceOptions) -> Rec
         ArgumentError: a named column is not there.
     """
     key = check_choice("dicom_key", options.dicom_key, tuple(_KEYS))
-    table = read_table(table_path)
     column = options.path if options.path in table and key not in table else key
     cells = table.complete_column(column, argument="dicom_key", next_step="Remove these rows.")
     row_of = _rows_by_key(cells, table, column)
@@ -61,7 +59,8 @@ def read_dicom_tree(table_path: Path, tree: Tree, options: SourceOptions) -> Rec
         parts=None if parts is None else joined(parts),
         columns={name: joined(table.column(name, argument="subgroups")) for name in options.subgroup_names},
         label_kind=kind,
-        origin=f"{table_path} with {tree.name}",
+        origin=f"{table.origin or table.name} with {tree.name}",
+        patient_hint=patient_hint(table) if patients is None else "",
         notes=_notes(found, identifiers, chosen, len(row_of) - len(set(rows)), table) + said,
     )
 

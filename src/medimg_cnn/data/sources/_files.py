@@ -53,7 +53,7 @@ class FoundFiles:
 
     def notes(self) -> tuple[str, ...]:
         """Return what was passed over, in sentences."""
-        return tuple(f"Passed over {kind}: {count}." for kind, count in sorted(self.ignored.items()))
+        return tuple(f"Passed over {kind}: {count}." for kind, count in sorted(self.ignored.items()) if count)
 
 
 class Tree(Protocol):

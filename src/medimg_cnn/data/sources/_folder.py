@@ -6,17 +6,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from medimg_cnn.data._records import Records, SourceOptions
-from medimg_cnn.data.sources._files import Below, FoundFiles, Tree, choose_images
+from medimg_cnn.data.sources._beside import Beside
+from medimg_cnn.data.sources._files import OTHER_FILES, Below, FoundFiles, Tree, choose_images
 from medimg_cnn.data.sources._parts import canonical_part
 from medimg_cnn.data.sources._patients import patients_from_paths
-from medimg_cnn.data.sources._tables import (
-    TABLE_SUFFIXES,
-    TextTable,
-    is_missing,
-    read_table_stream,
-    relative_key,
-)
-from medimg_cnn.errors import ArgumentError, DataError
+from medimg_cnn.data.sources._tables import is_missing
+from medimg_cnn.errors import DataError, SplitError
 
 __all__ = ["read_folder"]
 
@@ -30,9 +25,10 @@ def read_folder(root: Tree, options: SourceOptions, *, packed: bool = False) -> 
     """
     found = choose_images(root)
     if not found.paths:
+        seen = " ".join(found.notes()) or "It is empty."
         raise DataError(
-            f"{root.name}: a folder must hold images in one sub-folder for each class; found no image. "
-            + " ".join(found.notes())
+            f"{root.name}: a folder must hold images in one sub-folder for each class; found no image. {seen} "
+            "Check the path; images are PNG, JPEG, TIFF, BMP, WebP, GIF, JPEG 2000, DICOM or NIfTI files."
         )
     top = _only_folder(found.paths, options.one_of) if packed else ""
     if top:
@@ -46,9 +42,16 @@ def read_folder(root: Tree, options: SourceOptions, *, packed: bool = False) -> 
         found, labels, parts = _by_part(found)
     else:
         found, labels = _by_class(root, found, options.one_of)
+    beside = Beside(root, found.paths, labels, options)
+    beside.check_labels()
     named = options.patients if isinstance(options.patients, str) else None
     wanted = [*options.subgroup_names, *([] if named is None else [named])]
-    columns = _joined(root, found.paths, wanted, options.path) if wanted else {}
+    columns: Mapping[str, list[str]] = {}
+    if wanted:
+        columns, given = beside.join(wanted)
+        parts = _agreed(root, found.paths, parts, given)
+        found.ignored[OTHER_FILES] -= 1  # the table
+    patients: Sequence[str] | None
     if named is None:
         patients = patients_from_paths(options.patients, found.paths, ordered=False)
     else:
@@ -70,8 +73,27 @@ def read_folder(root: Tree, options: SourceOptions, *, packed: bool = False) -> 
         notes=(
             *((f"All images lie in the folder {top!r}; paths are relative to it.",) if top else ()),
             *found.notes(),
+            *beside.notes(),
         ),
+        patient_hint=beside.patient_hint() if patients is None else "",
     )
+
+
+def _agreed(
+    root: Tree, paths: Sequence[str], by_folder: list[str] | None, by_table: list[str] | None
+) -> list[str] | None:
+    """Return the given parts; folders and table must not contradict each other."""
+    if by_folder is None or by_table is None:
+        return by_table if by_folder is None else by_folder
+    wrong = [item for item in zip(paths, by_table, by_folder, strict=True) if item[1] != item[2]]
+    if wrong:
+        path, table, folder = wrong[0]
+        raise SplitError(
+            f"{root.name}: the parts in the table must be those of the folders; {len(wrong)} of {len(paths)} are not, "
+            f"for example {path!r}, which is {table} in the table and lies in {folder}. Correct one of them, or pass "
+            "split=None to split anew."
+        )
+    return by_folder
 
 
 def _only_folder(paths: Sequence[str], classes: Sequence[str]) -> str:
@@ -94,11 +116,25 @@ def _by_class(root: Tree, found: FoundFiles, one_of: Sequence[str]) -> tuple[Fou
         ignored["images outside the folders of the classes"] = len(found.paths) - len(inside)
     labels = [path.split("/", maxsplit=1)[0] for path in inside]
     if len(set(labels)) == 1 and labels[0] not in one_of:
-        raise DataError(
-            f"{root.name}: a folder must hold one sub-folder for each of two classes; all {len(inside)} images lie in "
-            f"{labels[0]!r}. If the classes lie inside it, pass that folder."
-        )
+        raise DataError(_one_class(root, inside))
     return FoundFiles(inside, ignored), labels
+
+
+def _one_class(root: Tree, paths: Sequence[str]) -> str:
+    only = paths[0].split("/", maxsplit=1)[0]
+    others = Counter(path.split("/", maxsplit=1)[0] for path in root.files().paths if "/" in path)
+    del others[only]
+    empty = "".join(f" {name!r} has {count} files, none of them an image." for name, count in others.items())
+    inner = sorted({path.split("/")[1] for path in paths if path.count("/") >= 2})
+    step = (
+        f"If the classes are {', '.join(map(repr, inner[:4]))} inside it, pass that folder."
+        if len(inner) > 1
+        else "Put the images of the other class into a folder beside it."
+    )
+    return (
+        f"{root.name}: a folder must hold one sub-folder for each of two classes; all {len(paths)} images lie in "
+        f"{only!r}.{empty} {step} For a test set of one class use load_external."
+    )
 
 
 def _by_part(found: FoundFiles) -> tuple[FoundFiles, list[str], list[str]]:
@@ -109,51 +145,3 @@ def _by_part(found: FoundFiles) -> tuple[FoundFiles, list[str], list[str]]:
     pieces = [path.split("/", maxsplit=2) for path in kept]
     parts = [canonical_part(piece[0]) or "" for piece in pieces]
     return FoundFiles(kept, ignored), [piece[1] for piece in pieces], parts
-
-
-def _joined(root: Tree, paths: Sequence[str], wanted: Sequence[str], path: str) -> Mapping[str, list[str]]:
-    """Return the wanted columns of the one table in the root, in the order of ``paths``."""
-    table = _the_table(root, wanted)
-    keys = table.columns[table.path_column(path)]
-    rows: dict[str, int] = {}
-    for row, key in enumerate(map(relative_key, keys)):
-        if rows.setdefault(key, row) != row:
-            raise DataError(
-                f"{table.name}, data row {row + 1}: each image must occur in one row; {key!r} is also data row "
-                f"{rows[key] + 1}. Remove the repeated rows; what they say must agree."
-            )
-    missing = [item for item in paths if item not in rows]
-    if missing:
-        raise DataError(
-            f"{table.name}: must have a row for every image of the folder; {len(missing)} of {len(paths)} have none, "
-            f"for example {missing[0]!r}. Its paths must be relative to {root.name}."
-        )
-    order = [rows[item] for item in paths]
-    found = {name: table.column(name, argument="patients or subgroups") for name in wanted}
-    return {name: [values[row] for row in order] for name, values in found.items()}
-
-
-def _the_table(root: Tree, wanted: Sequence[str]) -> TextTable:
-    files = [path for path in root.files().paths if "/" not in path and path.lower().endswith(TABLE_SUFFIXES)]
-    if not files:
-        raise ArgumentError(
-            f"patients or subgroups: the columns {', '.join(map(repr, wanted))} need a CSV table in {root.name}, "
-            "which has none. Add one with a column path, pass a manifest as the source, or pass a pattern as patients."
-        )
-    tables = [_read(root, file) for file in files]
-    fitting = [table for table in tables if all(name in table for name in wanted)]
-    if len(fitting) == 1:
-        return fitting[0]
-    if len(tables) == 1:
-        return tables[0]  # its own message then lists its columns
-    listed = "; ".join(f"{table.name} has {', '.join(table.columns)}" for table in tables)
-    count = "more than one table has" if fitting else "no table has"
-    raise ArgumentError(
-        f"patients or subgroups: {count} the columns {', '.join(map(repr, wanted))} in {root.name}: {listed}. "
-        "Pass the table itself as the source."
-    )
-
-
-def _read(root: Tree, path: str) -> TextTable:
-    with root.open(path) as stream:
-        return read_table_stream(stream, path)

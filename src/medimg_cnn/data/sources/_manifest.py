@@ -1,10 +1,11 @@
-"""A table (CSV, TSV or Parquet) with a row for each image: its path, its label and more."""
+"""A table (CSV, TSV, Parquet or DataFrame) with a row for each image: its path, its label and more."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from medimg_cnn._validation import explain
@@ -12,21 +13,20 @@ from medimg_cnn.data._positive import label_text
 from medimg_cnn.data._records import LabelKind, Records, SourceOptions
 from medimg_cnn.data.sources._files import Tree, is_inside
 from medimg_cnn.data.sources._parts import canonical_parts
-from medimg_cnn.data.sources._patients import patients_from_paths
-from medimg_cnn.data.sources._tables import TextTable, read_table
-from medimg_cnn.errors import DataError
+from medimg_cnn.data.sources._patients import patient_column, patients_from_paths
+from medimg_cnn.data.sources._tables import TextTable
+from medimg_cnn.errors import ArgumentError, DataError
 
-__all__ = ["label_column", "read_manifest", "split_column"]
+__all__ = ["from_working_folder", "label_column", "patient_hint", "read_manifest", "split_column"]
 
 
-def read_manifest(path: Path, tree: Tree, options: SourceOptions) -> Records:
+def read_manifest(table: TextTable, tree: Tree, options: SourceOptions) -> Records:
     """Read a manifest.
 
     Raises:
         DataError: a path occurs twice or leaves the root, or a label or patient id is missing.
         ArgumentError: a named column is not there; the message lists the columns.
     """
-    table = read_table(path)
     name = table.path_column(options.path)
     cells = table.complete_column(name, argument="path", next_step="Remove these rows.")
     paths = _relative(cells, tree, table)
@@ -44,8 +44,29 @@ def read_manifest(path: Path, tree: Tree, options: SourceOptions) -> Records:
         parts=split_column(table, options.split),
         columns={item: table.column(item, argument="subgroups") for item in options.subgroup_names},
         label_kind=kind,
-        origin=str(path),
+        origin=table.origin or table.name,
+        patient_hint=patient_hint(table) if patients is None else "",
     )
+
+
+def patient_hint(table: TextTable) -> str:
+    """Return where the patient ids of a table seem to be, "" where it seems to have none."""
+    column = patient_column(table.columns)
+    return "" if column is None else f'{table.name} has a column {column!r}: pass patients="{column}".'
+
+
+def from_working_folder(table: TextTable, options: SourceOptions) -> tuple[TextTable, Path]:
+    """Return a table that has no folder with its paths made absolute, and the folder that holds all the files."""
+    name = table.path_column(options.path)
+    cells = table.complete_column(name, argument="path", next_step="Remove these rows.")
+    paths = [os.path.abspath(cell.replace("\\", "/")) for cell in cells]  # noqa: PTH100 - as below
+    folders = {os.path.dirname(path) for path in paths}  # noqa: PTH120 - as below
+    try:
+        common = os.path.commonpath(folders)
+    except ValueError as error:
+        rule, step = "files on several drives have no common folder", "Pass a mapping of sites to tables."
+        raise ArgumentError(explain("source", rule, sorted(folders)[:2], step)) from error
+    return replace(table, columns={**table.columns, name: paths}), Path(common)
 
 
 def label_column(table: TextTable, name: str) -> tuple[list[str], LabelKind]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from medimg_cnn._validation import explain
@@ -12,13 +12,29 @@ from medimg_cnn.data._records import Patients
 from medimg_cnn.data.sources._tables import is_missing, relative_key
 from medimg_cnn.errors import ArgumentError, DataError
 
-__all__ = ["patients_from_paths", "patients_from_values"]
+__all__ = ["patient_column", "patients_from_paths", "patients_from_values"]
 
 
+_USUAL = frozenset(
+    {
+        "mrn", "participant", "participantid", "patient", "patientid", "patientidentifier", "patientno",
+        "patientnumber", "patients", "pid", "subject", "subjectid",
+    }
+)  # fmt: skip
 _RULE = (
     "must be a column name, a compiled pattern, a function of the path, a mapping from the path, or a list or array "
     "with one id for each image"
 )
+
+
+def patient_column(names: Iterable[str]) -> str | None:
+    """Return the name of a column that seems to hold patient ids, for a hint and nothing else.
+
+    Example:
+        >>> patient_column(["path", "Patient ID", "age"])
+        'Patient ID'
+    """
+    return next((name for name in names if re.sub(r"[\W_]+", "", name).casefold() in _USUAL), None)
 
 
 def patients_from_paths(

@@ -64,6 +64,7 @@ def join_sites(
         columns=columns,
         label_kind="boolean" if all(table.label_kind == "boolean" for table in tables) else "text",
         origin=" + ".join(found),
+        patient_hint=next((table.patient_hint for table in tables if table.patient_hint), ""),
         notes=(*(f"{site}: {note}" for site, table in found.items() for note in table.notes), *said),
     )
 

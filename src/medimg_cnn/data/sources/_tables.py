@@ -5,18 +5,24 @@ from __future__ import annotations
 import csv
 import io
 import posixpath
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from medimg_cnn._validation import import_optional, suggest
 from medimg_cnn.errors import ArgumentError, DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "PATH_NAMES",
     "TABLE_SUFFIXES",
     "TextTable",
+    "frame_table",
+    "is_frame",
     "is_missing",
     "read_table",
     "read_table_stream",
@@ -32,10 +38,17 @@ _MISSING = frozenset({"", "na", "n/a", "nan", "none", "null", "<na>"})
 
 @dataclass(frozen=True, slots=True)
 class TextTable:
-    """A table of texts: column name -> values, all of one length."""
+    """A table of texts: column name -> values, all of one length.
+
+    Attributes:
+        name: short, for messages.
+        columns: column name -> values.
+        origin: where the whole table comes from, "" where ``name`` says it.
+    """
 
     name: str
     columns: Mapping[str, Sequence[str]]
+    origin: str = ""
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), ()))
@@ -140,6 +153,23 @@ def read_table_stream(stream: BinaryIO, name: str) -> TextTable:
     return _read_csv(stream, name)
 
 
+def is_frame(source: object) -> bool:
+    """Return whether an object is a pandas DataFrame; pandas is not loaded for that."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(source, pandas.DataFrame)
+
+
+def frame_table(frame: pd.DataFrame, name: str = "DataFrame") -> TextTable:
+    """Return a DataFrame as a table of texts, as if it had been read from a file; its index is not looked at.
+
+    Raises:
+        DataError: there are no rows, or two columns have the same name.
+    """
+    names = [str(column).strip() for column in frame.columns]
+    _check_header(names, name)
+    return _checked(name, {column: _texts(frame.iloc[:, at].tolist()) for at, column in enumerate(names)})
+
+
 def _read_csv(stream: BinaryIO, path: str) -> TextTable:
     text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
     try:
@@ -176,13 +206,13 @@ def _read_parquet(stream: BinaryIO, path: str) -> TextTable:
         frame = pd.read_parquet(stream)
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read as a Parquet table ({type(error).__name__}).") from error
-    return _checked(path, {str(name): _texts(frame[name].tolist()) for name in frame.columns})
+    return frame_table(frame, path)
 
 
 def _texts(values: Sequence[object]) -> list[str]:
     texts = []
     for value in values:
-        missing = value is None or value != value  # noqa: PLR0124 - NaN and NaT differ from themselves
+        missing = not isinstance(value, str) and is_missing(value)
         if not missing and isinstance(value, float) and value.is_integer():
             value = int(value)  # noqa: PLW2901 - a whole number in a column with gaps
         texts.append("" if missing else str(value).strip())
@@ -190,7 +220,7 @@ def _texts(values: Sequence[object]) -> list[str]:
 
 
 def _checked(path: str, columns: Mapping[str, Sequence[str]]) -> TextTable:
-    table = TextTable(PurePath(path).name, columns)
+    table = TextTable(PurePath(path).name, columns, path)
     if not columns or len(table) == 0:
         raise DataError(f"{path}: the table must have a header and at least one row; it has none.")
     return table
