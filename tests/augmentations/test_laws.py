@@ -37,7 +37,7 @@ GREY: list[A.Augmentation] = [
     A.Cutout(size=0.5, holes=2),
     A.CLAHE(tiles=3),
     A.BiasField(amount=0.5),
-    A.preset("ultrasound") | A.Elastic(displacement=0.02),
+    A.preset("ultrasound") | A.Gamma(amount=0.25) | A.Speckle(sigma=0.1) | A.Elastic(displacement=0.02),
 ]
 COLOUR: list[A.Augmentation] = [
     A.StainJitter(scale=0.3, offset=0.1),
@@ -124,7 +124,14 @@ def test_an_image_does_not_depend_on_its_neighbours(augmentation: A.Augmentation
 
 @pytest.mark.parametrize(
     "augmentation",
-    [A.preset("ultrasound") | A.Elastic(displacement=0.02) | A.CLAHE(tiles=3) | A.Blur(sigma=1)],
+    [
+        A.preset("ultrasound")
+        | A.Gamma(amount=0.25)
+        | A.Speckle(sigma=0.1)
+        | A.Elastic(displacement=0.02)
+        | A.CLAHE(tiles=3)
+        | A.Blur(sigma=1)
+    ],
     ids=str,
 )
 def test_one_by_one_equals_batched(augmentation: A.Augmentation) -> None:
