@@ -38,7 +38,7 @@ class MemorySource:
         return self.images[indices]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_source() -> Callable[..., MemorySource]:
     """Images in which a bright square, in half of them, is the sign; ``signal`` 0 hides it."""
 

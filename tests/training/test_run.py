@@ -20,7 +20,8 @@ Make = Callable[..., Any]
 def data() -> mc.Dataset:
     rng = np.random.default_rng(0)
     y = np.arange(60) % 2
-    x = np.clip(rng.normal(0.4 + 0.2 * y[:, None, None], 0.1, (60, 8, 8)), 0, 1)
+    slope = (2 * y[:, None, None] - 1) * np.linspace(-0.2, 0.2, 8)  # to the right or to the left
+    x = np.clip(rng.normal(0.5 + slope, 0.1, (60, 8, 8)), 0, 1)
     return mc.load_dataset((x, y), positive=1, patients=np.arange(60).astype(str), progress=False)
 
 

@@ -16,6 +16,7 @@ from medimg_cnn.errors import ArgumentError, ArtifactError, MedimgCnnWarning, Tr
 from medimg_cnn.evaluation import auroc
 from medimg_cnn.models import build_cnn
 from medimg_cnn.training import Run, Trainer, TrainerConfig, load_run
+from medimg_cnn.training._imbalance import Imbalance
 
 Make = Callable[..., Any]
 SHAPE = (12, 12, 1)
@@ -121,7 +122,7 @@ def test_the_surplus_of_the_last_batch_counts_nothing(make_source: Make) -> None
     config = TrainerConfig(epochs=1)
     optimizer = make_optimizer(config, 10)
     optimizer.build(logits.trainable_variables)
-    step = make_train_step(logits, optimizer, None, config)
+    step = make_train_step(logits, optimizer, None, config, Imbalance.plan(config, train.labels))
 
     def loss(labels: np.ndarray, weight: np.ndarray) -> float:
         values = [np.asarray(v.value) for v in logits.trainable_variables]
@@ -169,11 +170,11 @@ def test_class_weights_are_mixed_with_the_images_they_belong_to(make_source: Mak
     config = TrainerConfig(epochs=1)
     optimizer = make_optimizer(config, 10)
     optimizer.build(logits.trainable_variables)
-    step = make_train_step(logits, optimizer, MixUp(alpha=1.0), config)
+    train = make_source(20)
+    step = make_train_step(logits, optimizer, MixUp(alpha=1.0), config, Imbalance.plan(config, train.labels))
     values = [np.asarray(v.value) for v in logits.trainable_variables]
     other = [np.asarray(v.value) for v in logits.non_trainable_variables]
     slots = [np.asarray(v.value) for v in optimizer.variables]
-    train = make_source(20)
     weight = np.where(train.labels == 1, 3.0, 1.0).astype(np.float32)
     state = TrainState(values, other, slots, values, other, np.float32(0))
     key = jax.random.key(0)
@@ -234,7 +235,13 @@ def test_a_run_is_written_and_read_back(make_source: Make, tmp_path: Path) -> No
     train, validation = make_source(40), make_source(30, part="validation", seed=1)
     folder = tmp_path / "runs" / "a"
     run = Trainer(model(), epochs=2, directory=folder, progress=False).fit(train, validation)
-    assert sorted(path.name for path in folder.iterdir()) == ["history.csv", "model.keras", "result.json"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "events.jsonl",
+        "history.csv",
+        "model.keras",
+        "result.json",
+        "run.json",
+    ]
     read = load_run(folder)
     assert read.operating_point == run.operating_point
     np.testing.assert_array_equal(read.predict(validation).logit, run.predict(validation).logit)

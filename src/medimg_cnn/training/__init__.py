@@ -3,6 +3,6 @@
 from medimg_cnn.training._config import TrainerConfig
 from medimg_cnn.training._run import Run, load_run
 from medimg_cnn.training._source import ImageSource
-from medimg_cnn.training._trainer import Trainer
+from medimg_cnn.training._trainer import Trainer, TrainingInterrupted
 
-__all__ = ["ImageSource", "Run", "Trainer", "TrainerConfig", "load_run"]
+__all__ = ["ImageSource", "Run", "Trainer", "TrainerConfig", "TrainingInterrupted", "load_run"]

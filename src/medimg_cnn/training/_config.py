@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from medimg_cnn._validation import (
     check_choice,
@@ -17,9 +17,12 @@ from medimg_cnn._validation import (
 )
 from medimg_cnn.errors import ArgumentError
 
-__all__ = ["TrainerConfig"]
+__all__ = ["CalibrationMethod", "Loss", "Rule", "Sampling", "TrainerConfig"]
 
-Rule = Literal["youden", "sensitivity", "specificity", "cost", "fixed"]
+Rule: TypeAlias = Literal["youden", "sensitivity", "specificity", "cost", "fixed"]
+Sampling: TypeAlias = Literal["natural", "balanced"]
+Loss: TypeAlias = Literal["cross_entropy", "focal"]
+CalibrationMethod: TypeAlias = Literal["none", "temperature", "platt", "isotonic"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +42,15 @@ class TrainerConfig:
         label_smoothing: 0 to below 0.5.
         patience: epochs without a better validation AUROC before training stops, at least 1.
         class_weight: None; "balanced" (each class the same weight in sum); or (weight of the
-            negatives, weight of the positives), each above 0. The probabilities are corrected for it.
+            negatives, weight of the positives), each above 0. The probabilities are corrected for this and
+            for the next three.
+        sampling: "natural": each image once an epoch; "balanced": as many images of each class, the rarer
+            class repeated, of the other one a part that changes from epoch to epoch.
+        loss: "cross_entropy" or "focal".
+        focal_gamma: of the focal loss, 0 (which is cross-entropy) to 10.
+        logit_adjustment: how much of the classes' log odds is added to the logit inside the loss, 0 or more.
+        calibration: a map from logit to probability fitted on validation: "none", "temperature", "platt" or
+            "isotonic". The operating point is chosen on the calibrated probabilities.
         operating_point: the rule that chooses the threshold on validation: "youden"; "sensitivity"
             or "specificity" (the best other one at the target); "cost" (target: the cost of a missed
             positive over that of a false alarm); "fixed" (target: the threshold).
@@ -65,6 +76,11 @@ class TrainerConfig:
     label_smoothing: float = 0.0
     patience: int = 15
     class_weight: Literal["balanced"] | tuple[float, float] | None = None
+    sampling: Sampling = "natural"
+    loss: Loss = "cross_entropy"
+    focal_gamma: float = 2.0
+    logit_adjustment: float = 0.0
+    calibration: CalibrationMethod = "none"
     operating_point: Rule = "youden"
     operating_target: float | None = None
     seed: int = 0
@@ -80,6 +96,14 @@ class TrainerConfig:
         check_number("label_smoothing", self.label_smoothing, low=0.0, high=0.5, high_open=True)
         check_integer("patience", self.patience, low=1)
         self._check_class_weight()
+        check_choice("sampling", self.sampling, ["natural", "balanced"])
+        if self.sampling == "balanced" and self.class_weight == "balanced":
+            rule = "must not be 'balanced' where sampling is: each makes the classes count the same"
+            raise ArgumentError(explain("class_weight", rule, self.class_weight, "Pass one of the two."))
+        check_choice("loss", self.loss, ["cross_entropy", "focal"])
+        check_number("focal_gamma", self.focal_gamma, low=0.0, high=10.0)
+        check_number("logit_adjustment", self.logit_adjustment, low=0.0)
+        check_choice("calibration", self.calibration, ["none", "temperature", "platt", "isotonic"])
         self._check_operating_point()
         check_seed("seed", self.seed)
 

@@ -4,13 +4,28 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
+import subprocess
+import sys
 from importlib import metadata
+from pathlib import Path
 
 from medimg_cnn._version import __version__
 
 __all__ = ["describe_environment"]
 
-_PACKAGES = ("keras", "jax", "jaxlib", "numpy", "scipy", "pillow", "pydicom", "scikit-learn", "pandas")
+_PACKAGES = (
+    "keras",
+    "jax",
+    "jaxlib",
+    "numpy",
+    "scipy",
+    "pillow",
+    "pydicom",
+    "scikit-learn",
+    "pandas",
+    "orbax-checkpoint",
+)
 
 
 def describe_environment() -> dict[str, str]:
@@ -28,4 +43,26 @@ def describe_environment() -> dict[str, str]:
     found["processors"] = str(os.cpu_count())
     # Names only: a value may be a path.
     found["XLA_FLAGS"] = " ".join(flag.split("=", 1)[0] for flag in os.environ.get("XLA_FLAGS", "").split())
+    commit = _git_commit()
+    if commit:
+        found["git commit"] = commit
     return found
+
+
+def _git_commit() -> str:
+    """Return the commit of the user's own code, and whether it was changed since; empty where there is none."""
+    git = shutil.which("git")
+    if git is None:
+        return ""
+    script = getattr(sys.modules.get("__main__"), "__file__", None)
+    folder = Path(script).resolve().parent if script else Path.cwd()
+    said = []
+    for arguments in (("rev-parse", "HEAD"), ("status", "--porcelain", "--untracked-files=no")):
+        try:
+            done = subprocess.run(  # noqa: S603 - git itself, with these words only
+                [git, "-C", str(folder), *arguments], capture_output=True, text=True, timeout=5, check=True
+            )
+        except (OSError, subprocess.SubprocessError):
+            return ""
+        said.append(done.stdout.strip())
+    return said[0] + (" with uncommitted changes" if said[1] else "")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
 __all__ = ["Selection"]
 
@@ -18,12 +20,20 @@ class Selection:
     Attributes:
         patience: epochs without a better one before ``stop`` is True.
         kept_epoch: counted from 1; 0 before the first epoch.
+        epoch: how many were judged.
+        best: the kept epoch's validation AUROC, and its loss with the sign turned.
     """
 
     patience: int
     kept_epoch: int = 0
     epoch: int = 0
-    _best: tuple[float, float] = (-math.inf, -math.inf)
+    best: tuple[float, float] = (-math.inf, -math.inf)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Build it from its fields as JSON values, infinities as texts."""
+        auroc, loss = (float(value) for value in content["best"])
+        return cls(**(dict(content) | {"best": (auroc, loss)}))
 
     def update(self, auroc: float, loss: float) -> bool:
         """Take one epoch's figures; return True where its weights are the ones to keep."""
@@ -32,8 +42,8 @@ class Selection:
             self.kept_epoch = self.epoch
             return True
         figure = (-math.inf if math.isnan(auroc) else auroc, -loss)
-        if figure > self._best:
-            self._best, self.kept_epoch = figure, self.epoch
+        if figure > self.best:
+            self.best, self.kept_epoch = figure, self.epoch
             return True
         return False
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from medimg_cnn._keras import keras
 from medimg_cnn.errors import ArgumentError
 from medimg_cnn.training._config import TrainerConfig
+from medimg_cnn.training._imbalance import Imbalance
 
 __all__ = [
     "LogitFunction",
@@ -92,26 +93,37 @@ def make_optimizer(config: TrainerConfig, steps: int) -> Any:
     return optimizer
 
 
-def make_train_step(model: Any, optimizer: Any, augment: Any, config: TrainerConfig) -> TrainStep:
+def make_train_step(
+    model: Any, optimizer: Any, augment: Any, config: TrainerConfig, imbalance: Imbalance
+) -> TrainStep:
     """Compile ``step(state, images, labels, weights, key) -> (state, loss)``.
 
     Images are (b, h, w, c) float32; labels and weights (b,) float32; a weight of 0 leaves an image
-    out of the loss. The loss is the mean over the others of weight times binary cross-entropy, in nats.
+    out. The loss returned is the mean over the others of weight times binary cross-entropy, or the focal loss
+    (Lin et al. 2017, arXiv:1708.02002), in nats; what is minimised is that mean over all b.
     """
 
     def loss_of(
-        weights: Arrays, other: Arrays, x: jax.Array, loss_weights: tuple[jax.Array, jax.Array], n: jax.Array
+        weights: Arrays, other: Arrays, x: jax.Array, loss_weights: tuple[jax.Array, jax.Array]
     ) -> tuple[jax.Array, Arrays]:
         logit, other = model.stateless_call(weights, other, x, training=True)
         logit, (weight, weight_of_positive) = logit[:, 0], loss_weights
-        # The sum of weight * cross-entropy, where weight * label is mixed along with the images. Over the
-        # number of images, not of weights: dividing by each batch's own weights would undo them there.
-        return jnp.sum(weight * jax.nn.softplus(logit) - weight_of_positive * logit) / n, other
+        if imbalance.offset:
+            logit = logit + imbalance.offset
+        if imbalance.gamma is not None:
+            # softplus(z) is -log(1 - p), so that its exponential is a power of 1 - p.
+            against, for_ = jax.nn.softplus(logit), jax.nn.softplus(-logit)
+            focal = weight_of_positive * jnp.exp(-imbalance.gamma * against) * for_
+            focal += (weight - weight_of_positive) * jnp.exp(-imbalance.gamma * for_) * against
+            return jnp.mean(focal), other
+        # The mean of weight * cross-entropy, where weight * label is mixed along with the images. Over all rows:
+        # divided by its own weights a batch would undo them, and divided by the images that count in it, the
+        # last and shorter batch of an epoch would move the weights as far as a whole one.
+        return jnp.mean(weight * jax.nn.softplus(logit) - weight_of_positive * logit), other
 
     def step(
         state: TrainState, images: HostArray, labels: HostArray, sample_weights: HostArray, key: jax.Array
     ) -> tuple[TrainState, jax.Array]:
-        n = jnp.sum(sample_weights > 0).astype(jnp.float32)
         weight = jnp.asarray(sample_weights)
         target = jnp.asarray(labels) * (1.0 - 2.0 * config.label_smoothing) + config.label_smoothing
         weight_of_positive = weight * target
@@ -123,7 +135,7 @@ def make_train_step(model: Any, optimizer: Any, augment: Any, config: TrainerCon
                 augment.apply_labels(drawn, values) for values in (weight, weight_of_positive)
             )
         gradient = jax.value_and_grad(loss_of, has_aux=True)
-        (loss, other), grads = gradient(state.weights, state.other, x, (weight, weight_of_positive), n)
+        (loss, other), grads = gradient(state.weights, state.other, x, (weight, weight_of_positive))
         weights, slots = optimizer.stateless_apply(state.optimizer, grads, state.weights)
         # The average starts short and grows to its full length, so that the first epochs count.
         decay = jnp.minimum(config.average, (1.0 + state.step) / (10.0 + state.step))
@@ -136,7 +148,7 @@ def make_train_step(model: Any, optimizer: Any, augment: Any, config: TrainerCon
         ]
         return TrainState(
             list(weights), list(other), list(slots), average, average_other, state.step + 1.0
-        ), loss
+        ), loss * (x.shape[0] / jnp.sum(sample_weights > 0))
 
     return jax.jit(step, donate_argnums=0)
 

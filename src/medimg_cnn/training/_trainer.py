@@ -2,40 +2,48 @@
 
 from __future__ import annotations
 
-import math
-import time
-import warnings
-from typing import Any, Literal
+import hashlib
+from pathlib import Path
+from typing import Any, Literal, Self
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from medimg_cnn._keras import keras
-from medimg_cnn._types import FloatVector, PathLike
-from medimg_cnn.artifacts import Calibration, EpochRecord, FitResult, OperatingPoint
-from medimg_cnn.errors import ArgumentError, MedimgCnnWarning, TrainingError
-from medimg_cnn.evaluation import auroc, choose_operating_point
-from medimg_cnn.training._config import Rule, TrainerConfig
-from medimg_cnn.training._directory import prepare_directory, write_run
+from medimg_cnn._types import PathLike
+from medimg_cnn._validation import check_integer
+from medimg_cnn.errors import ArgumentError
+from medimg_cnn.training._config import CalibrationMethod, Loss, Rule, Sampling, TrainerConfig
+from medimg_cnn.training._directory import finish_run, prepare_directory
 from medimg_cnn.training._environment import describe_environment
-from medimg_cnn.training._imbalance import class_weights, prior_correction
-from medimg_cnn.training._predict import predict_logits
-from medimg_cnn.training._progress import TrainingProgress
-from medimg_cnn.training._run import Run
-from medimg_cnn.training._selection import Selection
+from medimg_cnn.training._identity import describe_source
+from medimg_cnn.training._loop import Kept, Loop
+from medimg_cnn.training._outcome import describe, fit_result
+from medimg_cnn.training._record import RunRecord, model_bytes
+from medimg_cnn.training._resume import Unfinished, read_unfinished
+from medimg_cnn.training._run import RESULT_FILE, Run, load_run
+from medimg_cnn.training._session import Session
+from medimg_cnn.training._signals import StopRequested
 from medimg_cnn.training._source import ImageSource, check_source
-from medimg_cnn.training._step import (
-    TrainState,
-    logit_model,
-    make_logit_function,
-    make_optimizer,
-    make_train_step,
-)
+from medimg_cnn.training._step import logit_model
 
-__all__ = ["Trainer"]
+__all__ = ["Trainer", "TrainingInterrupted"]
 
-_PREDICTION_BATCH = 128
+
+class TrainingInterrupted(KeyboardInterrupt):
+    """Raised by ``Trainer.fit`` when Ctrl-C stops it; nothing is lost.
+
+    Attributes:
+        run: the run as far as it got, with the best epoch's weights; None before the first epoch was judged.
+
+    Example:
+        >>> try:
+        ...     raise TrainingInterrupted("stopped in epoch 3", run=None)
+        ... except TrainingInterrupted as stopped:
+        ...     run = stopped.run
+    """
+
+    def __init__(self, message: str, *, run: Run | None) -> None:
+        super().__init__(message)
+        self.run = run
 
 
 class Trainer:
@@ -50,8 +58,10 @@ class Trainer:
             one unit and a sigmoid. Training starts from the weights it has.
         augment: an augmentation, applied to training images only, inside the compiled step.
         epochs: see ``TrainerConfig`` for this and every following option up to ``seed``.
-        directory: where to write ``model.keras``, ``history.csv`` and ``result.json``; None: nowhere.
-        overwrite: whether a finished run in ``directory`` may be replaced.
+        directory: where to write ``model.keras``, ``result.json``, ``run.json``, ``history.csv`` and
+            ``events.jsonl``; None: nothing is written. While it trains, the two newest checkpoints are there too.
+        overwrite: whether a run in ``directory`` may be replaced.
+        checkpoint_steps: steps between checkpoints, at least 1, beside the one after every epoch.
         progress: whether to show a bar (on a terminal) or a line an epoch (elsewhere).
 
     Raises:
@@ -62,7 +72,8 @@ class Trainer:
         >>> import medimg_cnn as mc
         >>> rng = np.random.default_rng(0)
         >>> y = np.arange(80) % 2
-        >>> x = np.clip(rng.normal(0.4 + 0.2 * y[:, None, None], 0.1, (80, 8, 8)), 0, 1)
+        >>> slope = (2 * y[:, None, None] - 1) * np.linspace(-0.2, 0.2, 8)
+        >>> x = np.clip(rng.normal(0.5 + slope, 0.1, (80, 8, 8)), 0, 1)
         >>> data = mc.load_dataset((x, y), positive=1, patients=np.arange(80).astype(str), progress=False)
         >>> model = mc.build_cnn(data.image_shape, width=4)
         >>> run = mc.Trainer(model, epochs=2, progress=False).fit(data.train, data.validation)
@@ -84,11 +95,17 @@ class Trainer:
         label_smoothing: float = 0.0,
         patience: int = 15,
         class_weight: Literal["balanced"] | tuple[float, float] | None = None,
+        sampling: Sampling = "natural",
+        loss: Loss = "cross_entropy",
+        focal_gamma: float = 2.0,
+        logit_adjustment: float = 0.0,
+        calibration: CalibrationMethod = "none",
         operating_point: Rule = "youden",
         operating_target: float | None = None,
         seed: int = 0,
         directory: PathLike | None = None,
         overwrite: bool = False,
+        checkpoint_steps: int | None = None,
         progress: bool = True,
     ) -> None:
         self.config = TrainerConfig(
@@ -101,6 +118,11 @@ class Trainer:
             label_smoothing=label_smoothing,
             patience=patience,
             class_weight=class_weight,
+            sampling=sampling,
+            loss=loss,
+            focal_gamma=focal_gamma,
+            logit_adjustment=logit_adjustment,
+            calibration=calibration,
             operating_point=operating_point,
             operating_target=operating_target,
             seed=seed,
@@ -114,7 +136,42 @@ class Trainer:
                     f"got {type(augment).__name__}. Use medimg_cnn.augmentations."
                 )
         self.augment = augment
+        if checkpoint_steps is not None:
+            check_integer("checkpoint_steps", checkpoint_steps, low=1)
         self._directory, self._overwrite, self._progress = directory, overwrite, progress
+        self._checkpoint_steps = checkpoint_steps
+        self._unfinished: Unfinished | None = None
+
+    @classmethod
+    def resume(
+        cls, directory: PathLike, *, model: Any = None, augment: Any = None, progress: bool = True
+    ) -> Self:
+        """Return a trainer whose ``fit`` goes on with a run that was not finished, bit for bit.
+
+        Configuration, model and augmentation come from the folder. A run that was finished is loaded by
+        ``fit``, so that a job that is started again and again comes to an end.
+
+        Args:
+            directory: of the run. Only go on in folders that you trust.
+            model: built as before; needed only where the folder's cannot be rebuilt (it has layers of your own).
+            augment: built as before; needed only where it is a function or a class that is not registered.
+            progress: see ``Trainer``.
+
+        Raises:
+            ArtifactError: the folder holds no run, or a file of it is damaged.
+            ArgumentError: ``augment`` is needed, or is another one.
+        """
+        unfinished = read_unfinished(directory, model=model, augment=augment)
+        trainer = cls(
+            unfinished.model,
+            augment=unfinished.augment,
+            **TrainerConfig.from_dict(unfinished.record.config).to_dict(),
+            directory=directory,
+            checkpoint_steps=unfinished.record.checkpoint_steps,
+            progress=progress,
+        )
+        trainer._unfinished = unfinished
+        return trainer
 
     def fit(self, train: ImageSource, validation: ImageSource | None = None) -> Run:
         """Train, and return the run with the kept weights.
@@ -130,31 +187,74 @@ class Trainer:
 
         Raises:
             ArgumentError: the images do not fit the model, training holds one class only, or validation has
-                other classes or shares a patient with training.
+                other classes or shares a patient with training; or ``directory`` cannot take the run.
+            DataError: after ``resume``, the images are not those that the run began with.
             TrainingError: the loss became infinite or NaN; the message names the batch's images.
+            TrainingInterrupted: Ctrl-C was pressed. The step that runs is finished, and what was reached is saved.
+            SystemExit: SIGTERM came and there is a ``directory``: what was reached is saved, the status is 143.
         """
         self._check(train, validation)
-        folder = prepare_directory(self._directory, overwrite=self._overwrite)
-        loop = _Loop(self._logit_model, self.augment, self.config, train, validation)
-        steps = loop.steps_per_epoch
-        with TrainingProgress(epochs=loop.epochs, steps=steps, show=self._progress) as progress:
-            best, records, kept_epoch = loop.run(progress)
-        model = best.into(self.model)
-        calibration = prior_correction(loop.class_weights)
-        result = FitResult(
-            history=tuple(records),
-            kept_epoch=kept_epoch,
-            operating_point=self._choose_point(best.logit, validation, calibration),
-            calibration=calibration,
-            config=self.config.to_dict()
-            | {"epochs": loop.epochs, "augment": _describe(self.augment), "model": self.model.name},
-            fingerprint=train.fingerprint,
-            preprocessing=_describe(getattr(train, "preprocessing", None)),
-            environment=describe_environment(),
+        unfinished = self._unfinished
+        folder = prepare_directory(self._directory, overwrite=self._overwrite, resume=unfinished is not None)
+        if unfinished is not None:
+            unfinished.check_images(train, validation)
+            if folder is not None and (folder / RESULT_FILE).is_file():
+                return load_run(folder)
+            unfinished.check_environment()
+        environment = describe_environment()
+        loop = Loop(self._logit_model, self.augment, self.config, train, validation)
+        with Session(loop, folder, checkpoint_steps=self._checkpoint_steps, show=self._progress) as session:
+            if unfinished is not None:
+                session.go_on()
+            elif folder is not None:
+                model = model_bytes(self.model, folder)
+                session.begin(self._record(loop, model, environment), model)
+            try:
+                run = self._result(session.run(), loop, folder, environment)
+                session.finished()
+                session.check()
+            except StopRequested:
+                session.stop()
+                raise self._interrupted(loop, folder, environment) from None
+        return run
+
+    def _record(self, loop: Loop, model: bytes, environment: dict[str, str]) -> RunRecord:
+        validation = loop.validation
+        return RunRecord(
+            config=self.config.to_dict(),
+            augment=describe(self.augment),
+            checkpoint_steps=self._checkpoint_steps,
+            epochs=loop.epochs,
+            steps_per_epoch=loop.steps_per_epoch,
+            model=self.model.name,
+            model_sha256=hashlib.sha256(model).hexdigest(),
+            train=describe_source(loop.train),
+            validation=None if validation is None else describe_source(validation),
+            preprocessing=describe(getattr(loop.train, "preprocessing", None)),
+            environment=environment,
         )
+
+    def _result(self, kept: Kept, loop: Loop, folder: Path | None, environment: dict[str, str]) -> Run:
+        said = {"augment": describe(self.augment), "model": self.model.name}
+        result = fit_result(loop, kept, said=said, environment=environment)
+        model = kept.into(self.model)
         if folder is not None:
-            result = write_run(folder, model, result)
+            result = finish_run(folder, model, result)
         return Run(model, result, directory=folder)
+
+    def _interrupted(
+        self, loop: Loop, folder: Path | None, environment: dict[str, str]
+    ) -> TrainingInterrupted:
+        run = None if loop.kept is None else self._result(loop.kept, loop, None, environment)
+        message = f"Training was interrupted in epoch {loop.epoch} of {loop.epochs}."
+        if run is not None:
+            message += (
+                f" The best epoch so far, {loop.selection.kept_epoch}, is in this exception's attribute run "
+                "(sys.last_value.run in a notebook)."
+            )
+        if folder is not None:
+            message += f" Go on with Trainer.resume({str(folder)!r}).fit(data.train, data.validation)."
+        return TrainingInterrupted(message, run=run)
 
     def _check(self, train: ImageSource, validation: ImageSource | None) -> None:
         expected = tuple(self.model.input_shape[1:])
@@ -169,198 +269,16 @@ class Trainer:
                 )
         if validation is not None:
             _check_together(train, validation)
+        elif self.config.calibration != "none":
+            raise ArgumentError(
+                f"validation: must be given, because calibration={self.config.calibration!r} is fitted on it. "
+                "Pass data.validation, or calibration='none'."
+            )
         if np.unique(train.labels).size < 2:
             raise ArgumentError(
                 f"train: must hold both classes; all {train.n} images are "
                 f"{train.classes[int(train.labels[0])]!r}. Check the labels and the split."
             )
-
-    def _choose_point(
-        self, logit: FloatVector | None, validation: ImageSource | None, calibration: Calibration
-    ) -> OperatingPoint:
-        config = self.config
-        target = config.operating_target
-        if config.operating_point == "fixed" and target is not None:
-            return OperatingPoint(threshold=target, rule="fixed", chosen_on="the configuration")
-        if logit is None or validation is None or np.unique(validation.labels).size < 2:
-            warnings.warn(
-                "No validation images of both classes: the operating point is 0.5, not chosen on data. "
-                "Pass a validation split to choose it.",
-                MedimgCnnWarning,
-                stacklevel=3,
-            )
-            return OperatingPoint(threshold=0.5, rule="fixed", chosen_on="not chosen on data (default 0.5)")
-        return choose_operating_point(
-            validation.labels,
-            calibration.apply(logit),
-            rule=config.operating_point,
-            target=target if config.operating_point in {"sensitivity", "specificity"} else None,
-            cost_ratio=target if config.operating_point == "cost" else None,
-            chosen_on=validation.part,
-        )
-
-
-class _Kept:
-    """The weights of the epoch to keep so far, copied out of the loop's donated buffers."""
-
-    def __init__(self, state: TrainState, logit: FloatVector | None) -> None:
-        self.weights = [jnp.copy(value) for value in state.average]
-        self.other = [jnp.copy(value) for value in state.average_other]
-        self.logit = logit
-
-    def into(self, model: Any) -> Any:
-        """Return a copy of the model with these weights."""
-        copy = keras.models.clone_model(model)
-        part = logit_model(copy)
-        for variables, values in (
-            (part.trainable_variables, self.weights),
-            (part.non_trainable_variables, self.other),
-        ):
-            for variable, value in zip(variables, values, strict=True):
-                variable.assign(value)
-        return copy
-
-
-class _Loop:
-    """One run's epochs. Holds what stays the same; the state is passed from step to step."""
-
-    def __init__(
-        self,
-        model: Any,
-        augment: Any,
-        config: TrainerConfig,
-        train: ImageSource,
-        validation: ImageSource | None,
-    ) -> None:
-        self.config, self.train, self.validation = config, train, validation
-        self.batch_size = min(config.batch_size, train.n)
-        self.steps_per_epoch = math.ceil(train.n / self.batch_size)
-        self.epochs = config.planned_epochs(self.steps_per_epoch)
-        self.class_weights = class_weights(config, train.labels)
-        self._optimizer = make_optimizer(config, self.epochs * self.steps_per_epoch)
-        self._optimizer.build(model.trainable_variables)
-        self._step = make_train_step(model, self._optimizer, augment, config)
-        self._logits = make_logit_function(model)
-        self._labels = train.labels.astype(np.float32)
-        self._weights = np.where(train.labels == 1, self.class_weights[1], self.class_weights[0]).astype(
-            np.float32
-        )
-        weights = [jnp.copy(variable.value) for variable in model.trainable_variables]
-        self._start_from_weighted_odds(model, weights)
-        self._state = TrainState(
-            weights=weights,
-            other=[jnp.copy(variable.value) for variable in model.non_trainable_variables],
-            optimizer=[jnp.copy(variable.value) for variable in self._optimizer.variables],
-            average=[jnp.copy(value) for value in weights],
-            average_other=[jnp.copy(variable.value) for variable in model.non_trainable_variables],
-            step=jnp.zeros((), jnp.float32),
-        )
-
-    def _start_from_weighted_odds(self, model: Any, weights: list[jax.Array]) -> None:
-        """Shift the last bias by what class weights do to the odds, so that the loss need not learn it."""
-        bias = model.get_layer("logit").bias
-        shift = math.log(self.class_weights[1] / self.class_weights[0])
-        for index, variable in enumerate(model.trainable_variables):
-            if bias is not None and variable is bias:
-                weights[index] = weights[index] + shift
-
-    def run(self, progress: TrainingProgress) -> tuple[_Kept, list[EpochRecord], int]:
-        """Train until the epochs are done or patience is at its end."""
-        selection = Selection(self.config.patience)
-        records: list[EpochRecord] = []
-        kept: _Kept | None = None
-        for epoch in range(1, self.epochs + 1):
-            started = time.perf_counter()
-            loss = self._epoch(epoch, progress)
-            trained = time.perf_counter()
-            logit, validation_loss, validation_auroc = self._validate()
-            keep = selection.update(validation_auroc, validation_loss)
-            if keep or kept is None:
-                kept = _Kept(self._state, logit)
-            records.append(
-                EpochRecord(
-                    epoch=epoch,
-                    loss=loss,
-                    validation_loss=validation_loss,
-                    validation_auroc=validation_auroc,
-                    learning_rate=self._learning_rate(),
-                    images_per_second=self.train.n / (trained - started),
-                    seconds=time.perf_counter() - started,
-                )
-            )
-            progress.epoch(records[-1], kept=keep)
-            if self.validation is not None and selection.stop:
-                progress.message(
-                    f"stopped: no better validation AUROC for {self.config.patience} epochs; "
-                    f"kept epoch {selection.kept_epoch}"
-                )
-                break
-        if kept is None:
-            raise TrainingError("No epoch was trained. Pass epochs of at least 1.")
-        return kept, records, selection.kept_epoch
-
-    def _epoch(self, epoch: int, progress: TrainingProgress) -> float:
-        """Train one epoch and return its mean loss."""
-        order = np.random.default_rng([self.config.seed, epoch]).permutation(self.train.n)
-        keys = jax.random.split(
-            jax.random.fold_in(jax.random.key(self.config.seed), epoch), self.steps_per_epoch
-        )
-        losses: list[jax.Array] = []
-        checked = 0
-        for index in range(self.steps_per_epoch):
-            rows = order[index * self.batch_size : (index + 1) * self.batch_size]
-            weights = self._weights[rows]
-            if rows.size < self.batch_size:
-                # The last batch is filled up, with weight 0, so that every step has one shape.
-                missing = self.batch_size - rows.size
-                rows = np.concatenate([rows, order[:missing]])
-                weights = np.concatenate([weights, np.zeros(missing, np.float32)])
-            images = self.train.read(rows)
-            self._state, loss = self._step(self._state, images, self._labels[rows], weights, keys[index])
-            losses.append(loss)
-            if progress.due:
-                self._check_losses(losses, checked, order)
-                checked = len(losses)
-                progress.step(epoch, index + 1, float(np.mean([float(value) for value in losses])))
-        self._check_losses(losses, checked, order)
-        return float(np.mean([float(value) for value in losses]))
-
-    def _check_losses(self, losses: list[jax.Array], start: int, order: np.ndarray[Any, Any]) -> None:
-        for index in range(start, len(losses)):
-            value = float(losses[index])
-            if not math.isfinite(value):
-                rows = order[index * self.batch_size : (index + 1) * self.batch_size]
-                names = ", ".join(self.train.sample_ids[rows][:8])
-                raise TrainingError(
-                    f"The loss became {value} at step {index + 1} of the epoch. The batch held {names}"
-                    f"{' and others' if rows.size > 8 else ''}. Look at these images, or lower learning_rate "
-                    f"(now {self.config.learning_rate:g})."
-                )
-
-    def _validate(self) -> tuple[FloatVector | None, float, float]:
-        if self.validation is None:
-            return None, math.nan, math.nan
-        logit = predict_logits(
-            self._logits,
-            self._state.average,
-            self._state.average_other,
-            self.validation.read,
-            self.validation.n,
-            batch_size=_PREDICTION_BATCH,
-        )
-        labels = self.validation.labels
-        weights = np.where(labels == 1, self.class_weights[1], self.class_weights[0])
-        loss = float(np.average(np.logaddexp(0.0, logit) - labels * logit, weights=weights))
-        if not np.isfinite(logit).all():
-            raise TrainingError(
-                "The model gives infinite or NaN logits on validation. Lower learning_rate "
-                f"(now {self.config.learning_rate:g})."
-            )
-        return logit, loss, auroc(labels, logit).value
-
-    def _learning_rate(self) -> float:
-        schedule = self._optimizer._learning_rate  # noqa: SLF001 - Keras has no public way to the schedule itself
-        return float(schedule(max(0.0, float(self._state.step) - 1.0)))
 
 
 def _check_together(train: ImageSource, validation: ImageSource) -> None:
@@ -377,11 +295,3 @@ def _check_together(train: ImageSource, validation: ImageSource) -> None:
             f"validation: must not share patients with train; {shared} are in both. "
             "Take both from one call of load_dataset, which divides by patient."
         )
-
-
-def _describe(value: Any) -> Any:
-    """Return an augmentation, or the preprocessing, as JSON values."""
-    if value is None:
-        return None
-    to_dict = getattr(value, "to_dict", None)
-    return to_dict() if callable(to_dict) else repr(value)

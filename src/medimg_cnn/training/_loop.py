@@ -1,0 +1,319 @@
+"""The loop of a run: epochs of compiled steps, a judgement after each, and the weights of the best one."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from medimg_cnn._keras import keras
+from medimg_cnn._types import FloatVector, IntVector
+from medimg_cnn.artifacts import EpochRecord
+from medimg_cnn.errors import ArtifactError, TrainingError
+from medimg_cnn.evaluation import auroc
+from medimg_cnn.training._config import TrainerConfig
+from medimg_cnn.training._imbalance import Imbalance
+from medimg_cnn.training._predict import predict_logits
+from medimg_cnn.training._selection import Selection
+from medimg_cnn.training._snapshot import HostArrays, Snapshot, on_host
+from medimg_cnn.training._source import ImageSource
+from medimg_cnn.training._step import (
+    TrainState,
+    logit_model,
+    make_logit_function,
+    make_optimizer,
+    make_train_step,
+)
+
+__all__ = ["Kept", "Loop", "Watcher"]
+
+_PREDICTION_BATCH = 128
+
+
+class Watcher(Protocol):
+    """Is told how a loop goes on, and may stop it by an exception."""
+
+    def check(self) -> None:
+        """Be called often: between any two batches."""
+        ...
+
+    def step(self, loop: Loop) -> None:
+        """Be called after each step."""
+        ...
+
+    def epoch(self, loop: Loop, record: EpochRecord, *, kept: bool) -> None:
+        """Be called after each epoch, when it has been judged."""
+        ...
+
+
+class Kept:
+    """The weights of the epoch to keep so far, copied out of the loop's donated buffers."""
+
+    def __init__(self, weights: list[Any], other: list[Any], logit: FloatVector | None) -> None:
+        self.weights, self.other, self.logit = weights, other, logit
+
+    def into(self, model: Any) -> Any:
+        """Return a copy of the model with these weights."""
+        copy = keras.models.clone_model(model)
+        part = logit_model(copy)
+        for variables, values in (
+            (part.trainable_variables, self.weights),
+            (part.non_trainable_variables, self.other),
+        ):
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
+        return copy
+
+
+class Loop:
+    """One run's epochs.
+
+    Attributes:
+        epoch: the one that is being trained, counted from 1.
+        index: its steps that are done.
+        records: of the epochs that are done.
+        kept: the best epoch's weights and validation logits; None before the first judgement.
+        selection: says which epoch that is.
+        imbalance: how the classes are treated.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        augment: Any,
+        config: TrainerConfig,
+        train: ImageSource,
+        validation: ImageSource | None,
+    ) -> None:
+        self.config, self.train, self.validation = config, train, validation
+        self.batch_size = min(config.batch_size, train.n)
+        self.steps_per_epoch = math.ceil(train.n / self.batch_size)
+        self.epochs = config.planned_epochs(self.steps_per_epoch)
+        self.imbalance = Imbalance.plan(config, train.labels)
+        self._optimizer = make_optimizer(config, self.epochs * self.steps_per_epoch)
+        self._optimizer.build(model.trainable_variables)
+        self._step = make_train_step(model, self._optimizer, augment, config, self.imbalance)
+        self._logits = make_logit_function(model)
+        self._labels = train.labels.astype(np.float32)
+        negative, positive = self.imbalance.weights
+        self._weights = np.where(train.labels == 1, positive, negative).astype(np.float32)
+        weights = [jnp.copy(variable.value) for variable in model.trainable_variables]
+        self._start_from_shifted_odds(model, weights)
+        self._state = TrainState(
+            weights=weights,
+            other=[jnp.copy(variable.value) for variable in model.non_trainable_variables],
+            optimizer=[jnp.copy(variable.value) for variable in self._optimizer.variables],
+            average=[jnp.copy(value) for value in weights],
+            average_other=[jnp.copy(variable.value) for variable in model.non_trainable_variables],
+            step=jnp.zeros((), jnp.float32),
+        )
+        self.epoch, self.index = 1, 0
+        self.records: list[EpochRecord] = []
+        self.selection = Selection(config.patience)
+        self.kept: Kept | None = None
+        self._losses: list[jax.Array | float] = []
+        self._checked = 0
+        self._order = np.zeros(0, np.int64)
+
+    @property
+    def done(self) -> bool:
+        """Whether all epochs are trained, or patience is at its end."""
+        if not self.records:
+            return False
+        return self.epoch > self.epochs or (self.validation is not None and self.selection.stop)
+
+    @property
+    def number(self) -> int:
+        """The moment's place in the run: steps done, and one more for each validation done."""
+        return (self.epoch - 1) * (self.steps_per_epoch + 1) + self.index
+
+    @property
+    def mean_loss(self) -> float:
+        """Of the epoch's steps so far."""
+        return float(np.mean([float(value) for value in self._losses]))
+
+    def run(self, watcher: Watcher) -> Kept:
+        """Train until the run is done, from wherever it is."""
+        while not self.done:
+            self._run_epoch(watcher)
+        if self.kept is None:
+            raise TrainingError("No epoch was trained. Pass epochs of at least 1.")
+        return self.kept
+
+    def check_losses(self) -> None:
+        """Wait for the steps so far and see that their losses are finite.
+
+        Raises:
+            TrainingError: one is not; the message names the batch's images.
+        """
+        for index in range(self._checked, len(self._losses)):
+            value = float(self._losses[index])
+            if not math.isfinite(value):
+                raise TrainingError(
+                    f"The loss became {value} at step {index + 1} of epoch {self.epoch}. {self._batch_words(index)}"
+                )
+        self._checked = len(self._losses)
+
+    def snapshot(self) -> Snapshot:
+        """Return this moment, copied to the host.
+
+        Raises:
+            TrainingError: a loss or a weight is not finite.
+        """
+        self.check_losses()
+        arrays = {name: on_host(values) for name, values in self._state._asdict().items() if name != "step"}
+        for name in ("weights", "other", "optimizer"):
+            self._check_finite(arrays[name])
+        arrays["step"] = on_host([self._state.step])
+        if self.kept is not None:
+            arrays["kept_weights"], arrays["kept_other"] = (
+                on_host(self.kept.weights),
+                on_host(self.kept.other),
+            )
+            arrays["kept_logit"] = [] if self.kept.logit is None else [self.kept.logit]
+        facts = {
+            "epoch": self.epoch,
+            "index": self.index,
+            "losses": [float(value) for value in self._losses],
+            "records": [asdict(record) for record in self.records],
+            "selection": asdict(self.selection),
+        }
+        return Snapshot(number=self.number, arrays=arrays, facts=facts)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go back to a moment.
+
+        Raises:
+            ArtifactError: it is of another network.
+        """
+        arrays, facts = snapshot.arrays, snapshot.facts
+        for name in ("weights", "other", "optimizer"):
+            mine = [(value.shape, value.dtype) for value in getattr(self._state, name)]
+            if mine != [(value.shape, value.dtype) for value in arrays[name]]:
+                raise ArtifactError(
+                    f"checkpoint {snapshot.number}: its {name} are not those of this model. Build the model as before."
+                )
+        state: dict[str, Any] = {
+            name: [jnp.asarray(value) for value in arrays[name]] for name in TrainState._fields
+        }
+        self._state = TrainState(**(state | {"step": state["step"][0]}))
+        self.epoch, self.index = facts["epoch"], facts["index"]
+        self._losses = [float(value) for value in facts["losses"]]
+        self._checked = len(self._losses)
+        self.records = [
+            EpochRecord(**{name: _number(value) for name, value in row.items()}) for row in facts["records"]
+        ]
+        self.selection = Selection.from_dict(facts["selection"])
+        self.kept = None
+        if "kept_weights" in arrays:
+            logit: HostArrays = arrays["kept_logit"]
+            self.kept = Kept(arrays["kept_weights"], arrays["kept_other"], logit[0] if logit else None)
+
+    def _run_epoch(self, watcher: Watcher) -> None:
+        started, first = time.perf_counter(), self.index
+        self._train_epoch(watcher)
+        trained = time.perf_counter()
+        logit, validation_loss, validation_auroc = self._validate(watcher.check)
+        keep = self.selection.update(validation_auroc, validation_loss)
+        if keep or self.kept is None:
+            state = self._state
+            self.kept = Kept(
+                [jnp.copy(value) for value in state.average],
+                [jnp.copy(value) for value in state.average_other],
+                logit,
+            )
+        share = (self.steps_per_epoch - first) / self.steps_per_epoch
+        record = EpochRecord(
+            epoch=self.epoch,
+            loss=self.mean_loss,
+            validation_loss=validation_loss,
+            validation_auroc=validation_auroc,
+            learning_rate=self._learning_rate(),
+            images_per_second=share * self.train.n / (trained - started) if share else math.nan,
+            seconds=time.perf_counter() - started,
+        )
+        self.records.append(record)
+        self.epoch, self.index = self.epoch + 1, 0
+        self._losses, self._checked = [], 0
+        watcher.epoch(self, record, kept=keep)
+
+    def _train_epoch(self, watcher: Watcher) -> None:
+        """Train what is left of the epoch."""
+        epoch, seed = self.epoch, self.config.seed
+        order = self._order = self.imbalance.order(self.train.labels, seed=seed, epoch=epoch)
+        keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), epoch), self.steps_per_epoch)
+        while self.index < self.steps_per_epoch:
+            rows = self._rows(self.index)
+            weights = self._weights[rows]
+            if rows.size < self.batch_size:
+                # The last batch is filled up, with weight 0, so that every step has one shape.
+                missing = self.batch_size - rows.size
+                rows = np.concatenate([rows, order[:missing]])
+                weights = np.concatenate([weights, np.zeros(missing, np.float32)])
+            images = self.train.read(rows)
+            self._state, loss = self._step(self._state, images, self._labels[rows], weights, keys[self.index])
+            self._losses.append(loss)
+            self.index += 1
+            watcher.step(self)
+        self.check_losses()
+
+    def _validate(self, between: Callable[[], None]) -> tuple[FloatVector | None, float, float]:
+        if self.validation is None:
+            return None, math.nan, math.nan
+        logit = predict_logits(
+            self._logits,
+            self._state.average,
+            self._state.average_other,
+            self.validation.read,
+            self.validation.n,
+            batch_size=_PREDICTION_BATCH,
+            between=between,
+        )
+        if not np.isfinite(logit).all():
+            raise TrainingError(
+                f"The model gives infinite or NaN logits on validation after epoch {self.epoch}, all of whose losses "
+                f"were finite. {self._batch_words(self.steps_per_epoch - 1)}"
+            )
+        labels = self.validation.labels
+        return logit, self.imbalance.loss(logit, labels), auroc(labels, logit).value
+
+    def _learning_rate(self) -> float:
+        schedule = self._optimizer._learning_rate  # noqa: SLF001 - Keras has no public way to the schedule itself
+        return float(schedule(max(0.0, float(self._state.step) - 1.0)))
+
+    def _rows(self, index: int) -> IntVector:
+        return self._order[index * self.batch_size : (index + 1) * self.batch_size]
+
+    def _batch_words(self, index: int) -> str:
+        rows = self._rows(index)
+        names = ", ".join(self.train.sample_ids[rows][:8])
+        return (
+            f"The batch held {names}{' and others' if rows.size > 8 else ''}. Look at these images, or lower "
+            f"learning_rate (now {self.config.learning_rate:g})."
+        )
+
+    def _check_finite(self, values: HostArrays) -> None:
+        for value in values:
+            if value.dtype.kind == "f" and not np.isfinite(value).all():
+                raise TrainingError(
+                    f"Weights became infinite or NaN in the step before step {self.index + 1} of epoch {self.epoch}. "
+                    + self._batch_words((self.index - 1) % self.steps_per_epoch)
+                )
+
+    def _start_from_shifted_odds(self, model: Any, weights: list[jax.Array]) -> None:
+        """Shift the last bias by what the treatment of the classes does to the odds, so that it need not be learnt."""
+        bias = model.get_layer("logit").bias
+        for index, variable in enumerate(model.trainable_variables):
+            if bias is not None and variable is bias:
+                weights[index] = weights[index] + self.imbalance.shift
+
+
+def _number(value: Any) -> Any:
+    """Undo what strict JSON makes of NaN and infinities."""
+    return float(value) if isinstance(value, str) else value

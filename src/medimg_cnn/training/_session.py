@@ -1,0 +1,172 @@
+"""What goes on beside the loop of one call of ``fit``: progress, checkpoints, events, and signals that stop it."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from contextlib import ExitStack, suppress
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from medimg_cnn.artifacts import EpochRecord
+from medimg_cnn.errors import TrainingError
+from medimg_cnn.training._checkpoints import KEEP, Checkpoints, reserve
+from medimg_cnn.training._directory import clear, held, write_history
+from medimg_cnn.training._identity import image_digests
+from medimg_cnn.training._loop import Kept, Loop
+from medimg_cnn.training._progress import TrainingProgress
+from medimg_cnn.training._record import CHECKPOINTS, RunRecord, log_event, write_start
+from medimg_cnn.training._signals import TERMINATED, StopSignals
+
+__all__ = ["Session"]
+
+
+class Session:
+    """Watches a loop; a context manager that holds the folder and the signals while it is entered.
+
+    Args:
+        loop: what is trained.
+        folder: of the run; None: nothing is written, and SIGTERM is left alone.
+        checkpoint_steps: see ``Trainer``.
+        show: whether to show progress.
+    """
+
+    def __init__(self, loop: Loop, folder: Path | None, *, checkpoint_steps: int | None, show: bool) -> None:
+        self.folder = folder
+        self._loop, self._every = loop, checkpoint_steps
+        self._progress = TrainingProgress(epochs=loop.epochs, steps=loop.steps_per_epoch, show=show)
+        self._signals = StopSignals(terminate=folder is not None, say=show)
+        self._checkpoints = None if folder is None else Checkpoints(folder / CHECKPOINTS)
+        self._finished = False
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            stack.enter_context(held(self.folder))
+            stack.enter_context(self._signals)
+            stack.enter_context(self._progress)
+            if self._checkpoints is not None:
+                stack.callback(self._checkpoints.close)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def begin(self, record: RunRecord, model: bytes) -> None:
+        """Make room in the folder, and write the record and the first checkpoint.
+
+        Raises:
+            ArgumentError: there is no room for what the run will write.
+        """
+        if self.folder is None or self._checkpoints is None:
+            return
+        loop = self._loop
+        start = loop.snapshot()
+        weights = sum(array.nbytes for name in ("average", "average_other") for array in start.arrays[name])
+        # The best weights are kept beside the newest; a few kB for names, hashes and history.
+        size = start.nbytes + weights + len(model) + (64 << 10)
+        reserve(self.folder, size, copies=KEEP + 1)
+        clear(self.folder)
+        digests = {"train": image_digests(loop.train)}
+        if loop.validation is not None:
+            digests["validation"] = image_digests(loop.validation)
+        write_start(self.folder, model, digests)
+        self._checkpoints.save(start, wait=True)
+        record.save(self.folder)
+        log_event(self.folder, "begun", seed=loop.config.seed, epochs=loop.epochs, steps=loop.steps_per_epoch)
+
+    def go_on(self) -> None:
+        """Bring the loop to the newest checkpoint that is whole; to the start where there is none."""
+        if self._checkpoints is None:
+            return
+        snapshot = self._checkpoints.restore()
+        if snapshot is not None:
+            self._loop.restore(snapshot)
+        log_event(self.folder, "resumed", checkpoint=self._checkpoints.newest)
+        self._progress.message(f"going on at epoch {self._loop.epoch}, step {self._loop.index + 1}")
+
+    def run(self) -> Kept:
+        """Run the loop to its end.
+
+        Raises:
+            StopRequested: a signal came.
+            TrainingError: the loop failed; a note says which checkpoint is from before.
+        """
+        try:
+            kept = self._loop.run(self)
+        except TrainingError as error:
+            log_event(self.folder, "failed", message=str(error))
+            if self._checkpoints is not None and self._checkpoints.newest >= 0:
+                error.add_note(f"Checkpoint {self._checkpoints.newest} in {self.folder} is from before this.")
+            raise
+        if self._checkpoints is not None:
+            self._checkpoints.wait()
+        selection = self._loop.selection
+        if self._loop.epoch <= self._loop.epochs:
+            self._progress.message(
+                f"stopped: no better validation AUROC for {selection.patience} epochs; "
+                f"kept epoch {selection.kept_epoch}"
+            )
+        return kept
+
+    def check(self) -> None:
+        """Stop the loop where a signal came."""
+        self._signals.check()
+
+    def step(self, loop: Loop) -> None:
+        """Show progress and save, where either is due."""
+        if self._progress.due:
+            loop.check_losses()
+            self._progress.step(loop.epoch, loop.index, loop.mean_loss)
+        done = (loop.epoch - 1) * loop.steps_per_epoch + loop.index
+        # The end of an epoch is saved when it has been judged.
+        if self._every is not None and done % self._every == 0 and loop.index < loop.steps_per_epoch:
+            self._save()
+        self._signals.check()
+
+    def epoch(self, loop: Loop, record: EpochRecord, *, kept: bool) -> None:
+        """Show and write the epoch's figures, and save."""
+        self._progress.epoch(record, kept=kept)
+        if self.folder is not None:
+            log_event(self.folder, "epoch", **asdict(record), kept=kept)
+            with suppress(OSError):  # a full disk is reported with the checkpoint
+                write_history(self.folder, loop.records)
+            self._save()
+        self._signals.check()
+
+    def finished(self) -> None:
+        """Say that everything is written."""
+        self._finished = True
+        log_event(self.folder, "finished", kept_epoch=self._loop.selection.kept_epoch)
+
+    def stop(self) -> None:
+        """Obey the signal that came: save; after SIGTERM, end the process.
+
+        Raises:
+            SystemExit: with status 143, after SIGTERM, unless the user's own handler for it did otherwise.
+        """
+        received = self._signals.received
+        if self._checkpoints is not None and not self._finished:
+            self._checkpoints.save(self._loop.snapshot(), wait=True)
+            name = "" if received is None else received.name
+            log_event(self.folder, "stopped", signal=name, checkpoint=self._checkpoints.newest)
+        if received != signal.SIGTERM:
+            return
+        self._stack.close()
+        self._signals.pass_on()
+        sys.stderr.write(
+            f"medimg_cnn: ended by SIGTERM; the run in {self.folder} was saved at epoch {self._loop.epoch}, step "
+            f"{self._loop.index}.\n"
+        )
+        raise SystemExit(TERMINATED)
+
+    def _save(self, **options: Any) -> None:
+        if self._checkpoints is not None:
+            snapshot = self._loop.snapshot()
+            self._checkpoints.save(snapshot, **options)
+            log_event(self.folder, "checkpoint", number=snapshot.number)
