@@ -7,8 +7,6 @@ from hypothesis import strategies as st
 
 from medimg_cnn.data._groups import (
     check_given_parts,
-    contradictory_labels,
-    crossing_contents,
     groups_of,
     repeated_contents,
     shared_patients,
@@ -67,19 +65,3 @@ def test_the_error_counts_and_names_no_one() -> None:
     assert "Smith" not in str(caught.value)
     assert "allow_shared_patients=True" in str(caught.value)
     assert "flatters" in check_given_parts(patients, parts, origin="x", allow=True)
-
-
-@given(
-    st.lists(
-        st.tuples(*map(st.sampled_from, ("012345", ["train", "test", ""], [0, 1]))), min_size=1, max_size=20
-    )
-)
-def test_copies_across_parts_and_labels_are_counted(rows: list[tuple[str, str, int]]) -> None:
-    digests, parts, labels = (np.array(column) for column in zip(*rows, strict=True))
-    crossing = {d for d in digests if len({p for other, p, _ in rows if other == d and p}) > 1}
-    images = sum(d in crossing and p != "" for d, p, _ in rows)
-    said = crossing_contents(digests, parts)
-    assert (f" {len(crossing)} content" in said and f"with {images} images" in said) or not (crossing or said)
-    both = {d for d in digests if len({y for other, _, y in rows if other == d}) > 1}
-    said = contradictory_labels(digests, labels)
-    assert f": {sum(d in both for d in digests)} images of {len(both)} " in said or not (both or said)

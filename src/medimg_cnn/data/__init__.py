@@ -28,6 +28,7 @@ from medimg_cnn.data.readers import (
 )
 
 if TYPE_CHECKING:
+    from medimg_cnn.data._audit import AuditReport, Finding, Shortcut, audit
     from medimg_cnn.data._bands import bands
     from medimg_cnn.data._batches import BatchIterator, Split
     from medimg_cnn.data._dataset import Dataset
@@ -39,11 +40,13 @@ if TYPE_CHECKING:
 __all__ = [
     "CT_WINDOWS",
     "Assignment",
+    "AuditReport",
     "BatchIterator",
     "Cases",
     "Dataset",
     "DatasetSummary",
     "DecodedImage",
+    "Finding",
     "HoldOut",
     "KFold",
     "LeaveOneSiteOut",
@@ -51,8 +54,10 @@ __all__ = [
     "Preprocessing",
     "ReadOptions",
     "Reader",
+    "Shortcut",
     "Split",
     "Splitter",
+    "audit",
     "bands",
     "dicom_identifiers",
     "is_image_file",
@@ -66,6 +71,10 @@ __all__ = [
 
 # These need Keras, which takes seconds to load and which reading an image does without.
 _LAZY = {
+    "AuditReport": "_audit",
+    "Finding": "_audit",
+    "Shortcut": "_audit",
+    "audit": "_audit",
     "bands": "_bands",
     "BatchIterator": "_batches",
     "Dataset": "_dataset",

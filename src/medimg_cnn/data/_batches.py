@@ -77,6 +77,7 @@ class Split(keras.utils.PyDataset):  # type: ignore[misc] # Keras ships no types
         sample_ids: (n,) texts.
         patient_ids: (n,) texts, or None where patients are not known.
         subgroups: column -> (n,) texts.
+        facts: of each image as it was stored at its source: format, mode, bit_depth, height, width.
         classes: (negative, positive) names.
         image_shape: (height, width, channels).
         batch_size: images in a batch; the last one of an epoch may be smaller.
@@ -155,6 +156,11 @@ class Split(keras.utils.PyDataset):  # type: ignore[misc] # Keras ships no types
     def subgroups(self) -> Mapping[str, StrVector]:
         """Column name -> (n,) texts."""
         return self._table.subgroups
+
+    @property
+    def facts(self) -> Mapping[str, NDArray[Any]]:
+        """Of each image as it was stored at its source, (n,) each: format, mode, bit_depth, height, width."""
+        return self._table.facts
 
     @property
     def classes(self) -> tuple[str, str]:

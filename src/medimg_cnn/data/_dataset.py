@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from medimg_cnn._types import StrVector
 from medimg_cnn._validation import check_seed
 from medimg_cnn.artifacts import DatasetFingerprint
+from medimg_cnn.data._audit import AuditReport, Material, Scan, of_table, report_of, scan
 from medimg_cnn.data._batches import PartTable, Split
 from medimg_cnn.data._preprocessing import Preprocessing
 from medimg_cnn.data._split import PARTS, Cases, Splitter
@@ -54,6 +55,33 @@ class Pool:
     unreadable: tuple[Unreadable, ...] = ()
     uncut: Mapping[str, StrVector] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    scan: Scan | None = None
+
+    def scanned(self, **options: int) -> Pool:
+        """Return the pool with its images compared, and copies in one group."""
+        found = scan(self.material(), self.digests, **options)
+        near = len(found.near.pairs)
+        said = (
+            (f"Pairs of near duplicates, kept in one part where parts are not given: {near}.",)
+            if near
+            else ()
+        )
+        return replace(self, scan=found, groups=found.groups, notes=self.notes + said)
+
+    def audited(self, parts: StrVector) -> AuditReport | None:
+        """Return the audit of a division; None where the images were not compared."""
+        return None if self.scan is None else report_of(self.material(), self.scan, parts)
+
+    def material(self) -> Material:
+        """Return what an audit is given."""
+        return of_table(
+            self.table,
+            self.store,
+            columns={**self.table.subgroups, **self.uncut},
+            digests=self.digests,
+            unreadable=len(self.unreadable),
+            origin=self.origin,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -70,6 +98,7 @@ class Dataset:
         notes: what a reader should know about how the dataset came to be, one sentence each.
         name: of the division, where there is more than one; see ``folds``.
         pool: all images before they were divided.
+        audit: what may be wrong with the data; None where ``audit="off"``.
 
     Example:
         >>> import numpy as np
@@ -88,6 +117,7 @@ class Dataset:
     notes: tuple[str, ...]
     name: str
     pool: Pool
+    audit: AuditReport | None = None
 
     @property
     def classes(self) -> tuple[str, str]:
@@ -216,16 +246,21 @@ def divide(pool: Pool, parts: StrVector, *, notes: tuple[str, ...] = (), name: s
         for part, rows in chosen.items()
         if rows.size
     }
-    said = (f"Images that take no part in this division: {left_out}.",) if left_out else ()
+    said = [f"Images that take no part in this division: {left_out}."] if left_out else []
+    audit = pool.audited(parts)
+    if audit is not None and audit.troubles:
+        listed = "; ".join(f"{item.code} {item.title} ({item.count:,})" for item in audit.troubles)
+        said.append(f"The audit found: {listed}.")
     return Dataset(
         train=splits["train"],
         validation=splits.get("validation"),
         test=splits.get("test"),
         fingerprint=fingerprint,
         preprocessing=pool.preprocessing,
-        notes=pool.notes + notes + said,
+        notes=(*pool.notes, *notes, *said),
         name=name,
         pool=pool,
+        audit=audit,
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Never
 import numpy as np
 
 from medimg_cnn._types import PathLike
-from medimg_cnn._validation import check_fraction, check_integer, explain
+from medimg_cnn._validation import check_choice, check_fraction, check_integer, explain
 from medimg_cnn.data._assemble import (
     check_one_source,
     check_two_names,
@@ -21,10 +21,10 @@ from medimg_cnn.data._assemble import (
     quarantine,
     warn_and_note,
 )
+from medimg_cnn.data._audit import AuditMode, enforce
 from medimg_cnn.data._bands import read_subgroups
 from medimg_cnn.data._batches import Split
 from medimg_cnn.data._dataset import fingerprint_of
-from medimg_cnn.data._groups import contradictory_labels
 from medimg_cnn.data._prepare import PixelOptions, prepare
 from medimg_cnn.data._preprocessing import Preprocessing
 from medimg_cnn.data._records import Patients, SourceOptions
@@ -52,6 +52,7 @@ def load_external(
     dicom_key: Literal["PatientID", "StudyInstanceUID", "SOPInstanceUID"] | None = None,
     batch_size: int = 32,
     max_unreadable: float = 0.01,
+    audit: AuditMode = "warn",
     cache: PathLike | None = None,
     memory_budget: int = 2 * 2**30,
     workers: int | None = None,
@@ -79,6 +80,8 @@ def load_external(
         dicom_key: which identifier of DICOM files the table's rows name.
         batch_size: images in a batch.
         max_unreadable: share of images that may be unreadable, 0 to 1; more is an error.
+        audit: "warn" warns of copies with other labels, shortcuts and blank images; "error" stops there; "off" does
+            not look. ``medimg_cnn.data.audit`` of the split gives the report.
         cache: folder in which decoded images are kept.
         memory_budget: bytes of decoded images held in memory at once.
         workers: threads that decode.
@@ -91,10 +94,11 @@ def load_external(
         ArgumentError: an argument breaks its rule.
         LabelError: there are no images of the classes, or one may be misspelt.
         DataError: the source has no images, or too many cannot be read.
+        AuditError: ``audit="error"`` and the audit found errors or warnings.
 
     Warns:
-        MedimgCnnWarning: there are no images of one class; patients are not known; images were unreadable; identical
-            images have contradictory labels.
+        MedimgCnnWarning: there are no images of one class; patients are not known; images were unreadable; the
+            audit found something.
 
     Example:
         >>> import numpy as np
@@ -118,6 +122,7 @@ def load_external(
         )
     names = check_two_names("classes", classes)
     wanted = names if labels is None else check_two_names("labels", labels)
+    check_choice("audit", audit, ("warn", "error", "off"))
     check_integer("batch_size", batch_size, low=1)
     check_integer("memory_budget", memory_budget, low=0)
     check_fraction("max_unreadable", max_unreadable)
@@ -163,7 +168,10 @@ def load_external(
     unreadable = quarantine(records, prepared, max_unreadable)
     warn_and_note(notes, left_out(unreadable, len(records.labels)))
     pool = make_pool(records, names, prepared, notes, unreadable, batch_size=batch_size, seed=0)
-    warn_and_note(notes, contradictory_labels(pool.digests, pool.table.labels))
+    if audit != "off":
+        found = pool.scanned().audited(np.full(pool.table.labels.size, "external"))
+        if found is not None:
+            enforce(found, audit)
     rows = np.arange(pool.table.labels.size, dtype=np.int64)
     return Split(
         pool.table.select(rows, part="external"),

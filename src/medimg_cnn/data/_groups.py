@@ -12,8 +12,6 @@ from medimg_cnn.errors import SplitError
 
 __all__ = [
     "check_given_parts",
-    "contradictory_labels",
-    "crossing_contents",
     "groups_of",
     "repeated_contents",
     "shared_patients",
@@ -79,50 +77,6 @@ def check_given_parts(patients: StrVector | None, parts: StrVector, *, origin: s
         f"{origin}: a patient must be in one part only; {said}. Pass split=None to split "
         "anew by patient, or allow_shared_patients=True to go on and find them in the dataset's table."
     )
-
-
-def crossing_contents(digests: StrVector, parts: StrVector) -> str:
-    """Return "" where no content is in two of the given parts, else a sentence with the counts.
-
-    Published data sets have such copies (PneumoniaMNIST 8, BreastMNIST 1), so they do not stop a load.
-
-    Example:
-        >>> crossing_contents(np.array(["1", "1", "2"]), np.array(["train", "test", "test"]))[:58]
-        'The given parts share identical images: 1 content with 2 i'
-    """
-    crossing = shared_patients(digests, parts)
-    if not crossing:
-        return ""
-    copies = np.isin(digests, crossing) & (parts != "")
-    between = " and ".join(np.unique(parts[copies]).tolist())
-    return (
-        f"The given parts share identical images: {_count(len(crossing), 'content')} with {int(copies.sum())} images "
-        f"in more than one part ({between}). What is measured on them flatters the model. Remove the copies, or pass "
-        "split=None to split anew, which keeps copies together."
-    )
-
-
-def contradictory_labels(digests: StrVector, labels: NDArray[np.int8]) -> str:
-    """Return "" where identical images have the same label, else a sentence with the counts.
-
-    Example:
-        >>> contradictory_labels(np.array(["1", "1", "2"]), np.array([0, 1, 1]))[:56]
-        'Identical images have contradictory labels: 2 images of '
-    """
-    found, content = np.unique(digests, return_inverse=True)
-    both = (np.bincount(content, labels == 0, found.size) > 0) & (
-        np.bincount(content, labels == 1, found.size) > 0
-    )
-    if not both.any():
-        return ""
-    return (
-        f"Identical images have contradictory labels: {int(both[content].sum())} images of "
-        f"{_count(int(both.sum()), 'content')}. At least one label of each is wrong; check them."
-    )
-
-
-def _count(n: int, word: str) -> str:
-    return f"{n} {word}{'' if n == 1 else 's'}"
 
 
 def repeated_contents(digests: NDArray[np.str_]) -> int:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal, Never
 import numpy as np
 
 from medimg_cnn._types import ImageSize, PathLike, StrVector
-from medimg_cnn._validation import check_fraction, check_image_size, check_integer, check_seed, explain
+from medimg_cnn._validation import (
+    check_choice,
+    check_fraction,
+    check_image_size,
+    check_integer,
+    check_seed,
+    explain,
+)
 from medimg_cnn.data._assemble import (
     check_one_source,
     cut_subgroups,
@@ -19,13 +26,10 @@ from medimg_cnn.data._assemble import (
     two_classes,
     warn_and_note,
 )
+from medimg_cnn.data._audit import AuditMode, enforce
 from medimg_cnn.data._bands import read_subgroups
 from medimg_cnn.data._dataset import Dataset, Pool, divide
-from medimg_cnn.data._groups import (
-    check_given_parts,
-    contradictory_labels,
-    crossing_contents,
-)
+from medimg_cnn.data._groups import check_given_parts
 from medimg_cnn.data._prepare import PixelOptions, prepare
 from medimg_cnn.data._preprocessing import Fit
 from medimg_cnn.data._records import Patients, Records, SourceOptions
@@ -64,6 +68,7 @@ def load_dataset(
     batch_size: int = 32,
     max_unreadable: float = 0.01,
     allow_shared_patients: bool = False,
+    audit: AuditMode = "warn",
     cache: PathLike | None = None,
     memory_budget: int = 2 * 2**30,
     workers: int | None = None,
@@ -120,6 +125,8 @@ def load_dataset(
         max_unreadable: share of images that may be unreadable, 0 to 1; more is an error. With the default 0.01 and
             fewer than 100 images none may be.
         allow_shared_patients: go on, with a warning, where given parts share patients.
+        audit: "warn" compares the images, keeps copies and near duplicates in one part where parts are not given,
+            and warns once of what is wrong; "error" stops there; "off" does none of it. See ``Dataset.audit``.
         cache: folder in which decoded images are kept for the next time; an interrupted preparation goes on
             there. By default nothing is kept unless the images do not fit ``memory_budget``: then those beyond
             it go to the user's cache folder (or ``MEDIMG_CNN_CACHE``), and a warning names it.
@@ -132,11 +139,11 @@ def load_dataset(
         LabelError: there are not two labels, or which of them is positive is not known.
         SplitError: a patient is in two given parts, or the images cannot be divided as wanted.
         DataError: the source has no images, or too many cannot be read.
+        AuditError: ``audit="error"`` and the audit found errors or warnings.
 
     Warns:
         MedimgCnnWarning: patients are not known; images were unreadable; decoded images were written to the
-            user's cache folder; given parts share patients or identical images; identical images have
-            contradictory labels.
+            user's cache folder; given parts share patients; the audit found something.
 
     Example:
         >>> import numpy as np
@@ -147,6 +154,7 @@ def load_dataset(
         (('normal', 'effusion'), 56, 12, 12)
     """
     check_one_source(more)
+    check_choice("audit", audit, ("warn", "error", "off"))
     check_integer("batch_size", batch_size, low=1)
     check_integer("memory_budget", memory_budget, low=0)
     check_seed("seed", seed)
@@ -195,12 +203,12 @@ def load_dataset(
     warn_and_note(notes, left_out(unreadable, len(records.labels)))
     pool = make_pool(records, names, prepared, notes, unreadable, batch_size=batch_size, seed=seed)
     given = None if given is None else given[pool.table.rows]
-    said: list[str] = []
-    warn_and_note(said, contradictory_labels(pool.digests, pool.table.labels))
-    if given is not None:
-        warn_and_note(said, crossing_contents(pool.digests, given))
+    pool = pool if audit == "off" else pool.scanned()
     parts, how = _parts(pool, given, shares, seed)
-    return divide(pool, parts, notes=(*said, *how))
+    data = divide(pool, parts, notes=how)
+    if data.audit is not None:
+        enforce(data.audit, audit)
+    return data
 
 
 def _size(image_size: int | ImageSize | None, records: Records) -> ImageSize:
