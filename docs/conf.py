@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
@@ -71,7 +72,19 @@ def shorten_signature(*event: Any) -> tuple[str | None, str | None]:
     return signature, returns
 
 
+def add_toctree(*event: Any) -> None:
+    """Make the links of an index page its table of contents: the page itself is plain Markdown, readable anywhere."""
+    app, docname, source = event
+    if docname.rsplit("/", maxsplit=1)[-1] == "index":
+        linked = re.findall(r"\]\(([\w-]+|[\w-]+/index)\.md\)", source[0])
+        there = sorted(path.stem for path in Path(app.srcdir, docname).parent.glob("*.md"))
+        pages = dict.fromkeys([*linked, *there])
+        del pages["index"]
+        source[0] += "\n".join(["\n```{toctree}", ":hidden:", "", *pages, "```", ""])
+
+
 def setup(app: Sphinx) -> None:
     """Connect the hooks; the docstring's before napoleon, which runs at 500."""
+    app.connect("source-read", add_toctree)
     app.connect("autodoc-process-signature", shorten_signature)
     app.connect("autodoc-process-docstring", keep_plain_words, priority=400)
