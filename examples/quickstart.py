@@ -11,10 +11,12 @@ part, judges it once on the test part, and writes the model and report.html to t
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import medimg_cnn as mc
 from medimg_cnn.augmentations import PRESETS
+from medimg_cnn.errors import MedimgCnnError
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -25,10 +27,24 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--data", metavar="FOLDER", help="your images: a folder, a table or an .npz file")
     parser.add_argument("--positive", metavar="LABEL", help="the class that has the condition")
     parser.add_argument(
+        "--classes",
+        nargs=2,
+        metavar=("NEG", "POS"),
+        help="of more than two classes, the one without and the one with the condition; not with --positive",
+    )
+    parser.add_argument(
         "--patients",
         metavar="COLUMN",
         help="column with patient ids, of the table or of one table that lies in the folder; "
         "'none' (the default for your own images) where patients are not known",
+    )
+    parser.add_argument(
+        "--subgroups",
+        nargs="+",
+        default=[],
+        metavar="COLUMN",
+        help="columns of the same table by which the report also gives its figures, such as sex or site; a column "
+        "of many numbers, such as age, is cut at its quartiles",
     )
     parser.add_argument("--augment", choices=list(PRESETS), default="chest_xray", help="default: %(default)s")
     parser.add_argument("--epochs", type=int, help="at most; default: 12 for phantoms, else the Trainer's")
@@ -53,12 +69,14 @@ def main() -> None:
         print(f"Synthetic phantom images, drawn by a program, in {source}")
     else:
         source = arguments.data
-    positive = arguments.positive or ("lesion" if synthetic else None)
+    positive = arguments.positive or ("lesion" if synthetic and not arguments.classes else None)
     patients = arguments.patients or ("patient_id" if synthetic else "none")
 
     data = mc.load_dataset(
         source,
         positive=positive,
+        classes=arguments.classes,
+        subgroups=arguments.subgroups,
         patients=None if patients == "none" else patients,
         image_size=(64 if synthetic else 128) if arguments.image_size is None else arguments.image_size,
         seed=arguments.seed,
@@ -92,4 +110,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except MedimgCnnError as error:
+        print(f"{type(error).__name__}: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)

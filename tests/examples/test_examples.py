@@ -20,8 +20,8 @@ SCRIPTS = sorted(EXAMPLES.glob("0*.py"))
 NOTEBOOK = EXAMPLES / "seed_story.ipynb"
 
 
-def run(script: Path, *arguments: str, cwd: Path, timeout: float = 600) -> str:
-    done = subprocess.run(
+def start(script: Path, *arguments: str, cwd: Path, timeout: float = 600) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [sys.executable, str(script), *arguments],
         cwd=cwd,
         env=os.environ | {"MPLBACKEND": "Agg"},
@@ -30,6 +30,10 @@ def run(script: Path, *arguments: str, cwd: Path, timeout: float = 600) -> str:
         timeout=timeout,
         check=False,
     )
+
+
+def run(script: Path, *arguments: str, cwd: Path, timeout: float = 600) -> str:
+    done = start(script, *arguments, cwd=cwd, timeout=timeout)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -55,16 +59,34 @@ def test_the_quickstart_explains_itself(tmp_path):
     text = run(EXAMPLES / "quickstart.py", "--help", cwd=tmp_path)
     for option in ("--data", "--positive", "--patients", "--epochs", "--image-size", "--seed", "--output"):
         assert option in text
+    assert "--classes NEG POS" in text
+    assert "--subgroups COLUMN" in text
+
+
+def test_an_error_of_the_quickstart_is_one_line(tmp_path):
+    for options, said in (
+        (["--data", "nowhere"], "ArgumentError: source: must exist; got 'nowhere'."),
+        (["--data", ".", "--classes", "a", "b"], "DataError: .: a folder must hold images"),
+    ):
+        done = start(EXAMPLES / "quickstart.py", *options, cwd=tmp_path)
+        assert done.returncode == 2
+        lines = done.stderr.splitlines()
+        assert len(lines) == 1
+        assert lines[0].startswith(said)
 
 
 @pytest.mark.slow
 def test_the_quickstart_takes_images_of_ones_own(tmp_path):
     folder = make_phantoms(tmp_path / "mine", patients=60, image_size=32, seed=4)
-    options = ["--positive", "lesion", "--patients", "patient_id", "--epochs", "1", "--image-size", "32"]
+    options = ["--classes", "no_lesion", "lesion", "--patients", "patient_id", "--subgroups", "sex", "age"]
+    options += ["--epochs", "1", "--image-size", "32"]
     text = run(EXAMPLES / "quickstart.py", "--data", str(folder), *options, "--output", "out", cwd=tmp_path)
     assert "Test AUROC" in text
     assert "synthetic" not in text.lower()
-    assert (tmp_path / "out" / "report.html").stat().st_size > 10_000
+    html = (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert "By sex" in html
+    assert "By age" in html
+    assert "and over" in html
 
 
 @pytest.mark.slow
