@@ -96,3 +96,36 @@ def test_unknown_patients_are_said_once():
     text = words(simulated(60))
     assert text.count("No patient ids were given. If some patient has several images") == 1
     assert "atients are not known" not in text
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("malignant", "with malignant findings"),
+        ("pneumonia", "with pneumonia"),
+        ("pleural_effusion", "with pleural effusion"),
+        ("positive", "with the condition"),
+    ],
+)
+def test_the_positive_class_can_follow_with(name, said):
+    report = clinical_report(["other", name] * 20, [0.3, 0.6] * 20, positive=name, bootstrap=100)
+    assert f"Of 100 images {said}, the model finds" in words(report)
+    given = clinical_report(
+        ["other", name] * 20, [0.3, 0.6] * 20, positive=name, bootstrap=100, condition="x"
+    )
+    assert "Of 100 images with x, the model finds" in words(given)
+
+
+def test_differences_between_groups_do_not_name_the_wrong_group():
+    site = np.repeat(["large", "middle", "small"], [200, 100, 20])
+    report = simulated(320, subgroups={"site": site})
+    (table,) = [
+        block
+        for block in section(report, "subgroups").blocks
+        if getattr(block, "key", "").endswith("-differences")
+    ]
+    assert [row[0] for row in table.rows] == ["middle", "small (too small)"]
+    said = " ".join(table.notes)
+    assert "Too small: fewer than 20 of a class" in said
+    assert "only" not in said
+    assert "small)) " not in said

@@ -88,7 +88,7 @@ def roc_chart(curve: RocCurve, sensitivity: Estimate, specificity: Estimate) -> 
             )
         )
     return Plot(
-        x=number_axis("1 \N{MINUS SIGN} specificity (share of healthy called positive)", 0, 1),
+        x=number_axis("1 \N{MINUS SIGN} specificity (share without the condition called positive)", 0, 1),
         panels=(Panel(y=number_axis("Sensitivity", 0, 1), layers=tuple(layers)),),
         square=True,
     )

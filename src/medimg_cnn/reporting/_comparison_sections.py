@@ -101,7 +101,8 @@ def net_benefit_blocks(rows: tuple[NetBenefitFigure, ...], facts: ComparisonFact
             f"Net benefit of {a} less {b}",
             f"Above 0 {a} is of more use. The band is a paired {100 * facts.level:g}% interval at each threshold "
             "probability by itself (pointwise).",
-            f"The interval excludes 0, in favour of {told}."
+            f"The interval excludes 0, in favour of {told}. Of {len(rows)} threshold probabilities one in twenty may "
+            "do so by chance alone."
             if told
             else "At no threshold probability does the interval exclude 0.",
             net_benefit_chart(rows),

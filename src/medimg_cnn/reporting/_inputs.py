@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, runtime_checkable
@@ -352,5 +353,13 @@ class _Selected:
 
 
 def _condition(classes: tuple[str, str]) -> str:
+    """Return the positive class as a noun that can follow "with", or an empty text where its name says nothing."""
     generic = {"positive", "1", "true", "yes", "disease", "abnormal", "1.0"}
-    return "" if classes[1].strip().lower() in generic else classes[1].replace("_", " ")
+    name = classes[1].replace("_", " ")
+    if name.strip().lower() in generic:
+        return ""
+    return f"{name} findings" if _ADJECTIVE.search(name.strip().lower()) else name
+
+
+_ADJECTIVE = re.compile(r"(ant|ous|ed|ic|ical|ive|sick|ill)$")
+"""Endings of class names such as "malignant" and "infected", which do not follow "with" by themselves."""

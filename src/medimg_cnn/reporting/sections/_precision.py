@@ -77,7 +77,8 @@ def _needed(evidence: Evidence) -> Table:
         (
             (
                 "At the values and the prevalence found here, which are uncertain themselves; about half of such "
-                "studies come out somewhat wider. Plan with a value that you would still accept."
+                "studies come out somewhat wider. Plan with a value that you would still accept. Fewer than "
+                f"{evidence.few} of a class are too few whatever the width."
             ),
         ),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from medimg_cnn.evaluation import Estimate, SubgroupEstimate
 from medimg_cnn.reporting._charts import forest_chart
@@ -100,11 +100,23 @@ def _figure(evidence: Evidence, column: str, table: SubgroupTable, key: str) -> 
 def _differences(evidence: Evidence, column: str, table: SubgroupTable, key: str) -> Table:
     reference = table.differences[0].reference
     groups = dict.fromkeys(item.group for item in table.differences)
-    found = {(item.group, str(item.figure)): item.difference for item in table.differences}
     small = {row.name for row in table.estimates if row.too_small}
+    found = {
+        (item.group, str(item.figure)): _of_two_groups(item.difference, too_small=item.too_small)
+        for item in table.differences
+    }
+    marked = reference + (" (too small)" if reference in small else "")
+    note = (
+        f"All {table.differences[0].comparisons} intervals of this table hold together at "
+        f"{100 * evidence.inputs.level:g}% (Bonferroni). "
+        + _methods(
+            (label, [item.difference for item in table.differences if item.figure == name])
+            for name, label in _FIGURES
+        )
+    )
     return Table(
         f"{key}-differences",
-        f"Differences by {column}: each group less {reference}, the largest",
+        f"Differences by {column}: each group less {marked}, the largest",
         (Column("Group"), *(Column(label, numeric=True, digits=2) for _, label in _FIGURES)),
         tuple(
             (
@@ -113,17 +125,24 @@ def _differences(evidence: Evidence, column: str, table: SubgroupTable, key: str
             )
             for group in groups
         ),
-        (
-            (
-                f"All {table.differences[0].comparisons} intervals of this table hold together at "
-                f"{100 * evidence.inputs.level:g}% (Bonferroni). "
-                + _methods(
-                    (label, [item.difference for item in table.differences if item.figure == name])
-                    for name, label in _FIGURES
-                )
-            ),
-        ),
+        (note, *((_TOO_SMALL.format(few=evidence.few),) if small & {reference, *groups} else ())),
     )
+
+
+_TOO_SMALL = (
+    "Too small: fewer than {few} of a class, and no difference from or to such a group is to be trusted."
+)
+
+
+def _of_two_groups(difference: Estimate, *, too_small: bool) -> Estimate:
+    """Return it with what is said of one of its groups said of both: the group's own figures name the cause."""
+    if not difference.defined:
+        return difference
+    parts = difference.reason.split("; ") if difference.reason else []
+    kept = [part for part in parts if not part.startswith("too few")]
+    if len(kept) < len(parts) and not too_small:
+        kept.append("too few in one of the two groups for coverage near the level (see the figures by group)")
+    return replace(difference, reason="; ".join(kept))
 
 
 def _methods(columns: Iterable[tuple[str, list[Estimate]]]) -> str:
