@@ -10,6 +10,7 @@ from medimg_cnn._vectors import Missing
 from medimg_cnn._version import __version__
 from medimg_cnn.artifacts import OperatingPoint, Predictions
 from medimg_cnn.errors import ArgumentError
+from medimg_cnn.reporting._audit import AuditSource
 from medimg_cnn.reporting._cautions import with_cautions
 from medimg_cnn.reporting._document import Document, SectionContent
 from medimg_cnn.reporting._evidence import Evidence
@@ -47,6 +48,7 @@ def clinical_report(
     images: ImageSource | None = None,
     calibration: Predictions | None = None,
     case_names: bool = False,
+    audit: AuditSource | None = None,
     sections: Sequence[Section] = DEFAULT_SECTIONS,
 ) -> ClinicalReport:
     """Judge a two-class model by its probabilities, from any framework, and make a document of it.
@@ -83,6 +85,8 @@ def clinical_report(
             conformal prediction sets.
         case_names: show sample ids of wrong cases; by default only row numbers, because a file name can give
             away who a patient is.
+        audit: of the dataset, ``data.audit`` or the dict of its ``to_dict()``; adds the section "Audit of the
+            dataset".
         sections: what the document holds, in order; add your own with
             ``sections=(*DEFAULT_SECTIONS, mine)``.
 
@@ -117,6 +121,7 @@ def clinical_report(
         images=images,
         calibration=calibration,
         case_names=case_names,
+        audit=audit,
     )
     evidence = Evidence(inputs)
     heading = title or (

@@ -15,6 +15,7 @@ from medimg_cnn._validation import check_choice, check_fraction, check_integer, 
 from medimg_cnn._vectors import Missing, as_labels, as_vector
 from medimg_cnn.artifacts import FitResult, OperatingPoint, Predictions
 from medimg_cnn.errors import ArgumentError
+from medimg_cnn.reporting._audit import AuditFacts, AuditSource, read_audit
 from medimg_cnn.reporting._choices import (
     PointOrPoints,
     as_prevalences,
@@ -76,6 +77,7 @@ class Inputs:
         images: where to read the images of wrong cases, or None.
         calibration: predictions that calibrate conformal sets, or None.
         case_names: whether the report may show sample ids, which can give away who a patient is.
+        audit: what an audit of the dataset found, or None.
     """
 
     y: NDArray[np.int8]
@@ -99,6 +101,7 @@ class Inputs:
     images: ImageSource | None = None
     calibration: Predictions | None = None
     case_names: bool = False
+    audit: AuditFacts | None = None
 
     @property
     def n(self) -> int:
@@ -168,6 +171,7 @@ def read_inputs(
     images: ImageSource | None,
     calibration: Predictions | None,
     case_names: bool,
+    audit: AuditSource | None = None,
 ) -> Inputs:
     """Check the arguments of ``clinical_report`` and bring them into one form.
 
@@ -202,6 +206,7 @@ def read_inputs(
         images=_images(images, keep, cases["sample_ids"]),
         calibration=_calibration(calibration, cases),
         case_names=bool(case_names),
+        audit=read_audit(audit),
     )
 
 

@@ -1,6 +1,7 @@
 """The report's sections. Each turns evidence into neutral blocks; the order here is the reading order."""
 
 from medimg_cnn.reporting.sections._abstention import Abstention
+from medimg_cnn.reporting.sections._audit import Audit
 from medimg_cnn.reporting.sections._base import Section
 from medimg_cnn.reporting.sections._calibration import Calibration
 from medimg_cnn.reporting.sections._checks import ChecksSection
@@ -24,6 +25,7 @@ DEFAULT_SECTIONS: tuple[Section, ...] = (
     Summary(),
     ChecksSection(),
     Data(),
+    Audit(),
     Discrimination(),
     Operating(),
     Calibration(),
