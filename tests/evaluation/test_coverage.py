@@ -204,6 +204,31 @@ def test_figures_by_bootstrap_of_patients_cover() -> None:
         assert 0.90 <= hits / runs <= 0.98, name
 
 
+@pytest.mark.parametrize(
+    ("area", "n", "share"), [(0.95, 100, 0.3), (0.8, 250, 0.2), (0.95, 250, 0.2), (0.7, 200, 0.5)]
+)
+def test_average_precision_covers(area: float, n: int, share: float) -> None:
+    rng = np.random.default_rng(17)
+
+    def draw(size: int) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        y = rng.random(size) < share
+        return y, rng.normal(size=size) + shift(area) * y
+
+    truth = ev.auprc(*draw(1_000_000), bootstrap=100).value
+    runs, inside, percentile = 800, 0, 0
+    for run in range(runs):
+        y, score = draw(n)
+        item = ev.auprc(y, score, bootstrap=250, seed=run)
+        plain = ev.bootstrap(y, score, "auprc", resamples=250, seed=run)
+        inside += item.lower <= truth <= item.upper
+        percentile += plain.lower <= truth <= plain.upper
+    print(
+        f"\nAUPRC of AUROC {area}, n {n}, {share:.0%} ill: {inside / runs:.3f}, percentile {percentile / runs:.3f}"
+    )
+    assert LOW - 0.015 <= inside / runs <= HIGH + 0.015  # two standard errors of 800 runs
+    assert percentile < inside
+
+
 def test_delong_test_is_wrong_one_time_in_twenty() -> None:
     rng = np.random.default_rng(8)
     y = np.arange(120) < 40

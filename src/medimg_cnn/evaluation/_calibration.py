@@ -111,7 +111,7 @@ def calibration(
     Slope and intercepts have Wald intervals from the information matrix; with ``patients`` from the
     sandwich by patient with Student's t. Observed over expected carries the limits of the calibration in the
     large: the expected number after the intercept is moved to each, over that before. So it excludes 1 if
-    and only if the other excludes 0. With one class it has the Wilson interval of the prevalence, wider.
+    and only if the other excludes 0. With one class it has the interval of the observed share, wider.
 
     Args:
         y: (n,) outcomes 0/1 or boolean, texts with ``positive=``, or Predictions.
@@ -266,7 +266,7 @@ def _observed_expected(data: Scored, logit: FloatVector, large: Estimate, level:
         observed = proportion(data.positives, data.n, level=level)
     else:
         observed = clustered_share(data.y, data.patients, level=level)
-    method = f"{observed.method} of the prevalence, expectation fixed"
+    method = f"{observed.method} of the observed share, expectation fixed"
     if expected == 0.0:
         why = "every probability is 0, so that none is expected"
         return undefined(why, method=method, n=data.n, level=level, dropped=data.dropped)

@@ -17,7 +17,11 @@ _PROPORTIONS = "Sensitivity, specificity, PPV, NPV, accuracy, prevalence"
 
 _INDEPENDENT: tuple[tuple[str, str, str], ...] = (
     (_PROPORTIONS, "Wilson's score interval", "Wilson 1927, doi:10.1080/01621459.1927.10502953"),
-    ("AUROC", "DeLong's variance, interval on the logit scale", "DeLong et al. 1988, doi:10.2307/2531595"),
+    (
+        "AUROC",
+        "DeLong's variance, interval on the logit scale; where few pairs are misplaced, drawn to a score limit",
+        "DeLong et al. 1988, doi:10.2307/2531595; Newcombe 2006, doi:10.1002/sim.2324",
+    ),
     ("Balanced accuracy, Youden index", "Newcombe's hybrid of two Wilson intervals", _NEWCOMBE),
     ("F1", "Wilson's interval of the Jaccard index, which fixes F1", "as above"),
     (
@@ -36,8 +40,11 @@ _CLUSTERED: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "AUROC",
-        "Variance for several images of a patient, interval on the logit scale",
-        "Obuchowski 1997, doi:10.2307/2533958",
+        (
+            "Variance for several images of a patient, interval on the logit scale with Student's t; where few "
+            "pairs are misplaced, drawn to a score limit"
+        ),
+        "Obuchowski 1997, doi:10.2307/2533958; Newcombe 2006, doi:10.1002/sim.2324",
     ),
     (
         "Balanced accuracy, Youden index, MCC, kappa, likelihood and odds ratios",
@@ -48,12 +55,15 @@ _CLUSTERED: tuple[tuple[str, str, str], ...] = (
 _ALWAYS: tuple[tuple[str, str, str], ...] = (
     (
         "AUPRC",
-        "Average precision with ties grouped; bootstrap, percentile interval",
-        "Davis and Goadrich 2006, doi:10.1145/1143844.1143874",
+        "Average precision with ties grouped; bootstrap error, interval on the logit scale with Student's t",
+        "Davis and Goadrich 2006, doi:10.1145/1143844.1143874; Boyd et al. 2013, doi:10.1007/978-3-642-40994-3_29",
     ),
     (
         "Calibration slope, intercepts, O:E",
-        "Logistic recalibration; slope and intercept jointly, and the intercept with the slope held at 1",
+        (
+            "Logistic recalibration; slope and intercept jointly, and the intercept with the slope held at 1, "
+            "whose limits O:E carries over"
+        ),
         "Van Calster et al. 2016, doi:10.1016/j.jclinepi.2015.12.005",
     ),
     (
@@ -68,8 +78,8 @@ _ALWAYS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "Decision curve",
-        "Net benefit; interval of the mean at each threshold",
-        "Vickers and Elkin 2006, doi:10.1177/0272989X06295361",
+        "Net benefit; interval of the mean at each threshold; against acting on all, limits of two shares combined",
+        "Vickers and Elkin 2006, doi:10.1177/0272989X06295361; Zou and Donner 2008, doi:10.1002/sim.3095",
     ),
 )
 _ELSEWHERE = (
@@ -119,6 +129,11 @@ class Methods:
                     (
                         "What cannot be computed is said to be not defined, with the reason; it is never put at "
                         "0."
+                    ),
+                    (
+                        '"Too few" stands where coverage of a 95% interval was not between 0.93 and 0.97 in '
+                        "simulations: fewer than 20 of a class, fewer than 10 on one side of a proportion, an AUROC "
+                        "too near to 0 or 1 for the size of the smaller class."
                     ),
                     f"Bootstrap intervals rest on {inputs.bootstrap:,} resamples, seed {inputs.seed}.",
                 )
