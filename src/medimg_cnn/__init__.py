@@ -25,12 +25,14 @@ if TYPE_CHECKING:
         errors,
         evaluation,
         explain,
+        export,
         models,
         reporting,
         training,
     )
     from medimg_cnn.artifacts import OperatingPoint, Predictions
     from medimg_cnn.data import Dataset, Split, load_dataset
+    from medimg_cnn.export import Predictor, external_validate, load_bundle, save_bundle
     from medimg_cnn.models import build_cnn
     from medimg_cnn.reporting import ClinicalReport, clinical_report
     from medimg_cnn.training import Run, Trainer, load_run
@@ -40,6 +42,7 @@ __all__ = [
     "Dataset",
     "OperatingPoint",
     "Predictions",
+    "Predictor",
     "Run",
     "Split",
     "Trainer",
@@ -52,10 +55,14 @@ __all__ = [
     "errors",
     "evaluation",
     "explain",
+    "export",
+    "external_validate",
+    "load_bundle",
     "load_dataset",
     "load_run",
     "models",
     "reporting",
+    "save_bundle",
     "training",
 ]
 
@@ -67,6 +74,7 @@ _PACKAGES = frozenset(
         "errors",
         "evaluation",
         "explain",
+        "export",
         "models",
         "reporting",
         "training",
@@ -77,13 +85,17 @@ _HOMES = {
     "Dataset": "data",
     "OperatingPoint": "artifacts",
     "Predictions": "artifacts",
+    "Predictor": "export",
     "Run": "training",
     "Split": "data",
     "Trainer": "training",
     "build_cnn": "models",
     "clinical_report": "reporting",
+    "external_validate": "export",
+    "load_bundle": "export",
     "load_dataset": "data",
     "load_run": "training",
+    "save_bundle": "export",
 }
 
 _backend.choose()

@@ -19,6 +19,7 @@ Each error is also one of Python's own kinds, so that an ordinary ``except Value
     │       ├── BundleVersionError            a newer version of the library wrote it
     │       ├── BundleArchitectureError       its network is not one that this library builds
     │       └── BundleTooLargeError           it asks for more parameters or bytes than allowed
+    ├── ExportError (RuntimeError)            an exported model does not agree with its bundle
     └── TrainingError (RuntimeError)          a training run cannot go on
 
 Example:
@@ -41,6 +42,7 @@ __all__ = [
     "BundleUnsafeError",
     "BundleVersionError",
     "DataError",
+    "ExportError",
     "ImageReadError",
     "LabelError",
     "MedimgCnnError",
@@ -113,6 +115,10 @@ class BundleArchitectureError(BundleError):
 
 class BundleTooLargeError(BundleError):
     """A bundle asks for more parameters or bytes than allowed."""
+
+
+class ExportError(MedimgCnnError, RuntimeError):
+    """An exported model does not agree with its bundle; nothing was written."""
 
 
 class TrainingError(MedimgCnnError, RuntimeError):

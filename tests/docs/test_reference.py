@@ -23,6 +23,7 @@ PACKAGES = [
     "errors",
     "evaluation",
     "explain",
+    "export",
     "models",
     "reporting",
     "training",

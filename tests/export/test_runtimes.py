@@ -1,0 +1,84 @@
+"""ONNX and StableHLO: what is written agrees with the bundle, and what does not agree is not written."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import medimg_cnn as mc
+from medimg_cnn.artifacts import Calibration
+from medimg_cnn.errors import ArgumentError, ExportError
+from medimg_cnn.export import _runtimes, export_model
+from medimg_cnn.training import Run
+
+
+def test_stablehlo_agrees_for_a_batch_of_any_size(bundle, data, tmp_path):
+    pytest.importorskip("flatbuffers", reason="pip install medimg-cnn[export]")
+    from jax import export
+
+    written = export_model(bundle, tmp_path / "model.stablehlo", n=20)
+    assert written.difference < 1e-5
+    program = export.deserialize(bytearray((tmp_path / "model.stablehlo").read_bytes()))
+    images, _ = data.test.arrays()
+    expected = bundle.run.predict(data.test)
+    for n in (1, 7, 45):
+        logit, probability, decision = program.call(images[:n])
+        np.testing.assert_allclose(np.asarray(logit)[:, 0], expected.logit[:n], atol=1e-5)
+        np.testing.assert_allclose(np.asarray(probability)[:, 0], expected.probability[:n], atol=1e-5)
+        assert (
+            np.asarray(decision)[:, 0] == (expected.probability[:n] >= bundle.operating_point.threshold)
+        ).all()
+    facts = json.loads((tmp_path / "model.stablehlo.json").read_text())
+    assert facts["parity"]["largest_difference"] == written.difference
+    assert facts["bundle"] == bundle.sha256
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fit", ["stretch", "pad"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_onnx_agrees_from_pixels_to_decision(fit, channels, make_run, shaken, tmp_path):
+    pytest.importorskip("jax2onnx", reason="pip install medimg-cnn[export]")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    how = mc.data.Preprocessing(image_size=(14, 12), channels=channels, fit=fit)
+    made = make_run(shaken(mc.build_cnn(how.image_shape, width=4)), None, how.to_dict())
+    bundle = mc.load_bundle(mc.save_bundle(made, tmp_path / "model.zip", classes=("well", "ill")))
+    written = export_model(bundle, tmp_path / "model.onnx")
+    assert written.difference < 1e-5
+    assert written.images == 100
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    rng = np.random.default_rng(3)
+    sizes = [(1, 14, 12), (4, 40, 31), (2, 9, 200)] if fit == "stretch" else [(1, 14, 12), (3, 14, 12)]
+    for n, height, width in sizes:
+        pixels = rng.integers(0, 256, (n, height, width, channels), dtype=np.uint8)
+        table = mc.Predictor(bundle).predict(pixels)
+        probability, decision = session.run(["probability", "decision"], {"pixels": pixels})
+        np.testing.assert_allclose(probability[:, 0], table["probability"], atol=1e-5)
+        assert [bundle.classes[int(one)] for one in decision[:, 0]] == table["decision"].tolist()
+    assert session.get_modelmeta().custom_metadata_map["classes"] == "well|ill"
+
+
+def test_a_model_that_does_not_agree_is_not_written(bundle, tmp_path, monkeypatch):
+    pytest.importorskip("flatbuffers", reason="pip install medimg-cnn[export]")
+    honest = _runtimes.stablehlo_bytes
+    monkeypatch.setattr(
+        _runtimes, "stablehlo_bytes", lambda given, line: honest(given, (line[0], line[1] + 0.01))
+    )
+    with pytest.raises(ExportError, match="Nothing was written"):
+        export_model(bundle, tmp_path / "model.stablehlo", n=5)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_exported_is_said(bundle, tmp_path):
+    with pytest.raises(ArgumentError, match=r"\.onnx or \.stablehlo"):
+        export_model(bundle, tmp_path / "model.pb")
+    (tmp_path / "a.onnx").write_text("mine")
+    with pytest.raises(ArgumentError, match="overwrite=True"):
+        export_model(bundle, tmp_path / "a.onnx")
+    points = (("logits", (-1.0, 1.0)), ("probabilities", (0.1, 0.9)))
+    result = replace(bundle.run.result, calibration=Calibration(method="isotonic", parameters=points))
+    curved = replace(bundle, run=Run(bundle.model, result))
+    with pytest.raises(ArgumentError, match="isotonic"):
+        export_model(curved, tmp_path / "b.onnx")
