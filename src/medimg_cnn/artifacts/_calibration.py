@@ -108,7 +108,7 @@ class Calibration:
         fitted_on = f"{other.fitted_on}, after {self.fitted_on}"
         if other.method == "isotonic":
             points: dict[str, Any] = dict(other.parameters)
-            before = self._inverse(np.asarray(points["logits"]))
+            before = self.inverse(np.asarray(points["logits"]))
             parameters: tuple[tuple[str, Parameter], ...] = (
                 ("logits", tuple(before.tolist())),
                 ("probabilities", points["probabilities"]),
@@ -142,11 +142,17 @@ class Calibration:
             return 1.0, 0.0
         return self._number("slope"), self._number("intercept")
 
-    def _inverse(self, values: FloatVector) -> FloatVector:
-        """Return the logits that this map, not isotonic and rising, takes to ``values``."""
+    def inverse(self, values: FloatVector) -> FloatVector:
+        """Return the logits, (n,) float64, that ``logit`` takes to ``values``.
+
+        Raises:
+            ArgumentError: the map is isotonic or does not rise, so that there are none or many.
+        """
+        if self.method == "isotonic":
+            raise ArgumentError(explain("method", "must not be 'isotonic' here", self.method))
         slope, intercept = self._line
         if slope <= 0:
-            raise ArgumentError(explain("slope", "must be above 0 for another map to follow", slope))
+            raise ArgumentError(explain("slope", "must be above 0 here", slope))
         line = (values - intercept) / slope
         if self.method != "focal":
             return line

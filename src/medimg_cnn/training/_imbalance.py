@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,9 +66,15 @@ class Imbalance:
 
     @property
     def shift(self) -> float:
-        """What all this does to the logit of the network's answer; the last bias starts from there."""
+        """What weights, draws and offset do to the log odds that the network learns."""
         negative, positive = self.effective_weights
         return math.log(positive / negative) - self.offset
+
+    def start(self, bias: Any) -> Any:
+        """Return where the last bias starts, from where it was for the plain odds, so that this need not be learnt."""
+        if self.gamma is None:
+            return bias + self.shift
+        return self.correction().inverse(np.asarray(bias, np.float64)).astype(bias.dtype)
 
     def order(self, labels: NDArray[np.int8], *, seed: int, epoch: int) -> IntVector:
         """Return the positions of an epoch's images, (n,) int64: a pure function of seed and epoch.

@@ -1,0 +1,146 @@
+"""Cross-validation: each image predicted by a run that has not seen its patient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medimg_cnn._keras import keras
+from medimg_cnn._types import PathLike
+from medimg_cnn._validation import explain
+from medimg_cnn.artifacts import OperatingPoint, Predictions
+from medimg_cnn.data import Dataset, KFold, Splitter
+from medimg_cnn.errors import ArgumentError, SplitError
+from medimg_cnn.training._config import TrainerConfig
+from medimg_cnn.training._ensemble import Combine, Ensemble, finite_logit
+from medimg_cnn.training._run import RECORD_FILE, RESULT_FILE, Run
+from medimg_cnn.training._trainer import Trainer
+
+__all__ = ["CrossValidation", "cross_validate"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CrossValidation:
+    """What ``cross_validate`` returns.
+
+    Attributes:
+        runs: one for each division, in their order.
+        folds: the names of the divisions.
+        predictions: of every tested image once, by the run that did not train on it, its fold among the
+            subgroups. Probabilities are calibrated run by run; the logits are those of the probabilities.
+    """
+
+    runs: tuple[Run, ...]
+    folds: tuple[str, ...]
+    predictions: Predictions
+
+    @property
+    def operating_point(self) -> OperatingPoint:
+        """The median of the runs' thresholds, each chosen on the validation part of its own division."""
+        points = [run.operating_point for run in self.runs]
+        return OperatingPoint(
+            threshold=float(np.median([point.threshold for point in points])),
+            rule=f"{points[0].rule} (median of {len(points)} folds)",
+            chosen_on=f"{points[0].chosen_on} of each fold",
+        )
+
+    def ensemble(self, *, combine: Combine = "probability") -> Ensemble:
+        """Return the runs as one predictor, for images that none of them was trained on."""
+        return Ensemble(self.runs, combine=combine)
+
+    def __repr__(self) -> str:
+        return f"CrossValidation({len(self.runs)} runs, {self.predictions.n} images)"
+
+
+def cross_validate(
+    data: Dataset,
+    build_model: Callable[[Dataset], Any],
+    *,
+    config: TrainerConfig | None = None,
+    splitter: Splitter | None = None,
+    augment: Any = None,
+    seed: int = 0,
+    directory: PathLike | None = None,
+    progress: bool = True,
+) -> CrossValidation:
+    """Train on each division of a dataset and pool what the runs say of the images they were not trained on.
+
+    All images of the dataset take part, whichever part they are in: keep those that a final judgement is to be made
+    on out of it.
+
+    Args:
+        data: divided anew, grouped by patient and stratified.
+        build_model: takes the divided dataset and returns a new model for it, for example
+            ``lambda fold: mc.build_cnn(fold.image_shape, prior=fold.train.prevalence)``.
+        config: of every run; None: the defaults.
+        splitter: how to divide; None: ``KFold(k=5)``. Every image is to be tested at most once.
+        augment: see ``Trainer``.
+        seed: of the division, 0 to 2**31 - 1.
+        directory: where to keep the runs, one folder each; None: nowhere. Where some are there already they are
+            loaded, or gone on with.
+        progress: see ``Trainer``.
+
+    Raises:
+        ArgumentError: an argument breaks its rule.
+        SplitError: the images cannot be divided so, or an image is tested twice.
+    """
+    if not isinstance(data, Dataset):
+        raise ArgumentError(explain("data", "must be a Dataset of load_dataset", data))
+    # A Keras model can be called, but makes no new model.
+    if isinstance(build_model, keras.Model) or not callable(build_model):
+        raise ArgumentError(
+            explain("build_model", "must be a function from a Dataset to a model", build_model)
+        )
+    options = (TrainerConfig() if config is None else config).to_dict()
+    runs: list[Run] = []
+    names: list[str] = []
+    parts: list[Predictions] = []
+    for fold in data.folds(KFold(k=5) if splitter is None else splitter, seed=seed):
+        if fold.test is None:
+            raise SplitError(
+                f"{fold.name}: has no test part. Pass a splitter that tests, for example KFold(k=5)."
+            )
+        folder = None if directory is None else Path(directory) / fold.name.replace(" ", "-")
+        if folder is not None and ((folder / RECORD_FILE).exists() or (folder / RESULT_FILE).exists()):
+            trainer = Trainer.resume(folder, progress=progress)
+        else:
+            trainer = Trainer(
+                build_model(fold), augment=augment, **options, directory=folder, progress=progress
+            )
+        run = trainer.fit(fold.train, fold.validation)
+        runs.append(run)
+        names.append(fold.name)
+        parts.append(run.predict(fold.test))
+    return CrossValidation(runs=tuple(runs), folds=tuple(names), predictions=_pool(parts, names))
+
+
+def _pool(parts: list[Predictions], names: list[str]) -> Predictions:
+    ids = np.concatenate([part.sample_id for part in parts])
+    if np.unique(ids).size != ids.size:
+        raise SplitError(
+            f"splitter: every image must be tested at most once; {ids.size - np.unique(ids).size} are tested again. "
+            "Use KFold or LeaveOneSiteOut."
+        )
+    probability = np.concatenate([part.probability for part in parts])
+    first = parts[0]
+    columns = {
+        name: np.concatenate([part.subgroups[name] for part in parts])
+        for name in first.subgroups
+        if all(name in part.subgroups for part in parts)
+    }
+    columns["fold"] = np.repeat(names, [part.n for part in parts])
+    patients = [part.patient_id for part in parts if part.patient_id is not None]
+    return Predictions(
+        y_true=np.concatenate([part.y_true for part in parts]),
+        logit=finite_logit(probability),
+        probability=probability,
+        sample_id=ids,
+        patient_id=np.concatenate(patients) if len(patients) == len(parts) else None,
+        subgroups=columns,
+        classes=first.classes,
+        part="test",
+    )

@@ -1,0 +1,106 @@
+"""What the trainer adds to its own compiled step, and what checkpoints cost.
+
+Run with ``pytest -m benchmark tests/benchmarks/test_training_speed.py -s`` to see the figures.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+import medimg_cnn as mc
+from medimg_cnn.training import Trainer, TrainerConfig
+from medimg_cnn.training._checkpoints import Checkpoints
+from medimg_cnn.training._imbalance import Imbalance
+from medimg_cnn.training._loop import Loop
+from medimg_cnn.training._step import logit_model, make_optimizer, make_train_step
+
+pytestmark = [pytest.mark.benchmark, pytest.mark.slow]
+
+IMAGES, SIDE, BATCH, EPOCHS = 640, 64, 32, 6
+
+
+@pytest.fixture(scope="module")
+def data() -> mc.Dataset:
+    rng = np.random.default_rng(0)
+    y = np.arange(IMAGES + 40) % 2
+    x = rng.integers(0, 256, (IMAGES + 40, SIDE, SIDE), dtype=np.uint8)
+    return mc.load_dataset(
+        (x, y), positive=1, patients=np.arange(y.size).astype(str), fractions=(0.94, 0.06, 0.0), audit="off"
+    )
+
+
+def bare(data: mc.Dataset) -> list[float]:
+    """Images a second of each epoch of a loop that does nothing but read, step and wait at its end."""
+    config = TrainerConfig(batch_size=BATCH, epochs=EPOCHS)
+    model = logit_model(mc.build_cnn(data.image_shape, seed=1))
+    train = data.train
+    loop = Loop(model, None, config, train, None)
+    optimizer = make_optimizer(config, 100)
+    optimizer.build(model.trainable_variables)
+    step = make_train_step(model, optimizer, None, config, Imbalance.plan(config, train.labels))
+    state, key, ones = loop._state, jax.random.key(0), np.ones(BATCH, np.float32)
+    labels, rates = train.labels.astype(np.float32), []
+    steps = train.n // BATCH
+    for _ in range(EPOCHS):
+        order = np.random.default_rng(0).permutation(train.n)
+        started = time.perf_counter()
+        for index in range(steps):
+            rows = order[index * BATCH : (index + 1) * BATCH]
+            state, loss = step(state, train.read(rows), labels[rows], ones, key)
+        loss.block_until_ready()
+        rates.append(steps * BATCH / (time.perf_counter() - started))
+    return rates[1:]
+
+
+def ours(data: mc.Dataset, folder: Path | None) -> list[float]:
+    train = data.train.select(np.arange(data.train.n // BATCH * BATCH))
+    trainer = Trainer(
+        mc.build_cnn(data.image_shape, seed=1),
+        epochs=EPOCHS,
+        batch_size=BATCH,
+        progress=False,
+        directory=folder,
+    )
+    return trainer.fit(train, data.validation).history["images_per_second"].tolist()[1:]
+
+
+def test_the_trainer_is_as_fast_as_its_step(data: mc.Dataset, tmp_path: Path) -> None:
+    # By turns, and the best epoch of each: others use the machine too.
+    rates: dict[str, list[float]] = {"bare loop": [], "Trainer": [], "Trainer with a directory": []}
+    for turn in range(3):
+        rates["bare loop"] += bare(data)
+        rates["Trainer"] += ours(data, None)
+        rates["Trainer with a directory"] += ours(data, tmp_path / str(turn))
+    best = {name: max(values) for name, values in rates.items()}
+    for name, values in rates.items():
+        print(f"\n{name}: best {max(values):.0f}, median {statistics.median(values):.0f} images/s", end="")
+    ratio = best["Trainer"] / best["bare loop"]
+    print(f"\nTrainer / bare loop: {ratio:.3f}")
+    assert ratio >= 0.97
+
+
+def test_what_a_checkpoint_costs(data: mc.Dataset, tmp_path: Path) -> None:
+    model = logit_model(mc.build_cnn(data.image_shape, seed=1))
+    loop = Loop(model, None, TrainerConfig(batch_size=BATCH, epochs=2), data.train, None)
+    copy, write = [], []
+    checkpoints = Checkpoints(tmp_path)
+    for number in range(6):
+        started = time.perf_counter()
+        snapshot = loop.snapshot()
+        copy.append(time.perf_counter() - started)
+        object.__setattr__(snapshot, "number", number)
+        started = time.perf_counter()
+        checkpoints.save(snapshot, wait=True)
+        write.append(time.perf_counter() - started)
+    checkpoints.close()
+    print(
+        f"\n{snapshot.nbytes / 1e6:.1f} MB: training waits {1e3 * statistics.median(copy):.0f} ms for the copy; "
+        f"{1e3 * statistics.median(write):.0f} ms are written beside it"
+    )
+    assert statistics.median(copy) < 0.2

@@ -1,0 +1,258 @@
+"""Runs that are killed, terminated, or whose disk is full or read-only: with real processes and file systems.
+
+``MEDIMG_CNN_KILLS=100 pytest -m slow tests/training/test_survival.py -s`` kills 100 times and prints the figures.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from medimg_cnn.errors import ArgumentError
+from medimg_cnn.training import Trainer
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork"),
+]
+INTERVAL, CHAIN = 3, 10
+SERVER = Path(__file__).with_name("survivor.py")
+
+
+class Survivor:
+    """Begins runs in other processes; see survivor.py."""
+
+    def __init__(self, folder: Path) -> None:
+        environment = os.environ | {
+            "JAX_COMPILATION_CACHE_DIR": str(folder / "compiled"),
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+            "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+        }
+        self.errors = folder / "errors.txt"
+        with self.errors.open("w") as errors:
+            self._server = subprocess.Popen(
+                [sys.executable, str(SERVER)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                env=environment,
+            )
+
+    def begin(self, folder: Path, *, steps: int | None = INTERVAL, pause: float = 0.01) -> int:
+        """Begin or go on with a run; return the process's id."""
+        assert self._server.stdin is not None
+        self._server.stdin.write(json.dumps({"folder": str(folder), "steps": steps, "pause": pause}) + "\n")
+        self._server.stdin.flush()
+        return int(self._answer())
+
+    def status(self) -> int:
+        """Wait for the end of the process and return its status; of a signal the negative."""
+        return int(self._answer())
+
+    def run(self, folder: Path, **options: Any) -> int:
+        self.begin(folder, **options)
+        return self.status()
+
+    def _answer(self) -> str:
+        assert self._server.stdout is not None
+        answer = self._server.stdout.readline()
+        assert answer, self.errors.read_text()
+        return answer
+
+    def close(self) -> None:
+        assert self._server.stdin is not None
+        self._server.stdin.close()
+        self._server.wait(60)
+        assert self._server.stdout is not None
+        self._server.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def survivor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Survivor]:
+    server = Survivor(tmp_path_factory.mktemp("survivor"))
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def reference(survivor: Survivor, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The weights of a run that nothing stopped."""
+    folder = tmp_path_factory.mktemp("reference") / "run"
+    assert survivor.run(folder, pause=0.0) == 0, survivor.errors.read_text()
+    return folder.with_suffix(".npz")
+
+
+def same(folder: Path, reference: Path) -> bool:
+    with np.load(folder.with_suffix(".npz")) as found, np.load(reference) as expected:
+        return found.files == expected.files and all(
+            found[name].tobytes() == expected[name].tobytes() for name in expected.files
+        )
+
+
+def done(folder: Path) -> int:
+    """How many batches were read for training, in all processes together."""
+    count = folder.with_suffix(".steps")
+    return count.stat().st_size if count.exists() else 0
+
+
+def newest(folder: Path) -> int:
+    numbers = [
+        int(path.parent.name)
+        for path in folder.glob("checkpoints/*/manifest.json")
+        if path.parent.name.isdecimal()
+    ]
+    return max(numbers, default=0)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "nothing happened"
+        time.sleep(0.002)
+
+
+def moved(folder: Path, before: int) -> bool:
+    return done(folder) > before or folder.with_suffix(".npz").exists()
+
+
+def test_kill_9_at_random_moments_changes_no_weight(
+    survivor: Survivor, reference: Path, tmp_path: Path
+) -> None:
+    kills = int(os.environ.get("MEDIMG_CNN_KILLS", "20"))
+    rng = random.Random(5)
+    killed = chains = while_saving = 0
+    lost: list[int] = []
+    started = time.monotonic()
+    while killed < kills:
+        folder = tmp_path / str(chains)
+        for _ in range(min(CHAIN, kills - killed)):
+            position, before = newest(folder), done(folder)
+            process = survivor.begin(folder)
+            # After some steps of this process and a moment more: in a step, a validation, a save or at the end.
+            wait_for(partial(moved, folder, before + rng.randrange(16)))
+            time.sleep(rng.uniform(0.0, 0.1))
+            os.kill(process, signal.SIGKILL)
+            status = survivor.status()
+            if status == 0:
+                break
+            assert status == -signal.SIGKILL, survivor.errors.read_text()
+            killed += 1
+            while_saving += any(folder.glob("checkpoints/*.orbax-checkpoint-tmp*"))
+            if (folder / "checkpoints").exists() and not (folder / "result.json").exists():
+                # Numbers count a validation too, one for nine steps.
+                steps = (done(folder) - before) - (newest(folder) - position)
+                lost.append(steps)
+        assert survivor.run(folder) == 0, survivor.errors.read_text()
+        assert same(folder, reference), f"chain {chains}"
+        chains += 1
+    # Beside the interval: what was trained while the checkpoint before was being written, which is less than another.
+    assert max(lost) <= 2 * INTERVAL
+    print(
+        f"\n{killed} kills ({while_saving} while a checkpoint was written) in {chains} runs: every run ended with the "
+        f"weights of the uninterrupted one; steps lost: median {int(np.median(lost))}, at most {max(lost)}, "
+        f"interval {INTERVAL}; {time.monotonic() - started:.0f} s"
+    )
+
+
+def test_sigterm_is_obeyed_within_five_seconds(survivor: Survivor, reference: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    process = survivor.begin(folder, steps=None, pause=0.05)
+    wait_for(lambda: done(folder) > 12)
+    started = time.monotonic()
+    os.kill(process, signal.SIGTERM)
+    assert survivor.status() == 143
+    seconds = time.monotonic() - started
+    assert seconds < 5
+    events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+    assert events[-1]["event"] == "stopped"
+    assert survivor.run(folder) == 0
+    assert same(folder, reference)
+    print(f"\nSIGTERM: saved and ended after {seconds:.2f} s")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 6 MB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(place)], capture_output=True, check=False
+    )
+    if made.returncode:
+        pytest.skip(
+            "this user may not mount a file system; test_resume has the same with a limit on file sizes"
+        )
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_disk_that_fills_up_while_saving(survivor: Survivor, reference: Path, small_disk: Path) -> None:
+    folder, filler = small_disk / "run", small_disk / "filler"
+    process = survivor.begin(folder, pause=0.05)
+    wait_for(lambda: newest(folder) > 4)
+    with filler.open("wb", buffering=0) as stream:
+        while True:
+            try:
+                if not stream.write(bytes(4096)):
+                    break
+            except OSError:
+                break
+    time.sleep(1.0)
+    os.kill(process, signal.SIGKILL)
+    survivor.status()
+    kept = newest(folder)
+    assert kept > 0, "an old checkpoint is there"
+    # Going on is refused in words while the disk is full, and works when it is not.
+    assert survivor.run(folder) == 1
+    assert newest(folder) == kept
+    filler.unlink()
+    assert survivor.run(folder) == 0, survivor.errors.read_text()
+    with np.load(folder.with_suffix(".npz")) as found, np.load(reference) as expected:
+        assert all(found[name].tobytes() == expected[name].tobytes() for name in expected.files)
+
+
+def test_a_full_or_read_only_disk_is_found_before_the_first_step(
+    survivor: Survivor, small_disk: Path, make_source: Callable[..., Any]
+) -> None:
+    from medimg_cnn.models import build_cnn
+
+    train, validation = make_source(40), make_source(20, part="validation", seed=1)
+    reads: list[int] = []
+    read = train.read
+    train.read = lambda rows: (reads.append(len(rows)), read(rows))[1]
+    trainer = Trainer(build_cnn((12, 12, 1), width=32), directory=small_disk / "big", progress=False)
+    with pytest.raises(
+        ArgumentError, match=r"must have room for 3 checkpoints and the model, .* MB are free"
+    ):
+        trainer.fit(train, validation)
+    assert not reads
+    folder = small_disk / "small"
+    process = survivor.begin(folder, pause=0.05)
+    wait_for(lambda: newest(folder) > 4)
+    os.kill(process, signal.SIGKILL)
+    survivor.status()
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    try:
+        for directory in (folder, small_disk / "new"):
+            trainer = Trainer(
+                build_cnn((12, 12, 1), width=4), directory=directory, overwrite=True, progress=False
+            )
+            with pytest.raises(ArgumentError, match="cannot be written to"):
+                trainer.fit(train, validation)
+    finally:
+        subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
+    assert not reads
+    assert survivor.run(folder) == 0

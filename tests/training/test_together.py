@@ -1,0 +1,146 @@
+"""Several runs at once: cross-validation, ensembles, and the scikit-learn classifier."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.special import expit, logit
+
+import medimg_cnn as mc
+from medimg_cnn._keras import keras
+from medimg_cnn.data import KFold, NestedKFold
+from medimg_cnn.errors import ArgumentError, SplitError
+from medimg_cnn.training import CNNClassifier, Ensemble, Run, Trainer, TrainerConfig, cross_validate
+
+CONFIG = TrainerConfig(epochs=2, batch_size=16)
+
+
+def build(data: Any) -> Any:
+    image = keras.layers.Input(data.image_shape)
+    x = keras.layers.Flatten()(image)
+    x = keras.layers.Dense(1, kernel_initializer="zeros", name="logit")(x)
+    return keras.Model(image, keras.layers.Activation("sigmoid")(x))
+
+
+def arrays(n: int = 90) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Images brighter to the right where positive, three of each patient."""
+    rng = np.random.default_rng(0)
+    patients = np.arange(n) // 3
+    y = patients % 2
+    slope = (2 * y[:, None, None] - 1) * np.linspace(-0.2, 0.2, 8)
+    return np.clip(rng.normal(0.5 + slope, 0.2, (n, 8, 8)), 0, 1).astype(np.float32), y, patients
+
+
+@pytest.fixture(scope="module")
+def data() -> mc.Dataset:
+    x, y, patients = arrays()
+    return mc.load_dataset((x, y), positive=1, patients=patients.astype(str), audit="off", progress=False)
+
+
+@pytest.fixture(scope="module")
+def runs(data: mc.Dataset) -> list[Run]:
+    options = CONFIG.to_dict() | {"progress": False}
+    return [
+        Trainer(build(data), **(options | {"seed": seed})).fit(data.train, data.validation) for seed in (1, 2)
+    ]
+
+
+def test_each_image_is_predicted_by_a_run_that_has_not_seen_its_patient(
+    data: mc.Dataset, tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {
+        "config": CONFIG,
+        "splitter": KFold(k=3, validation=0.2),
+        "seed": 4,
+        "directory": tmp_path,
+        "progress": False,
+    }
+    found = cross_validate(data, build, **options)
+    pooled = found.predictions
+    assert sorted(pooled.sample_id) == sorted(data.pool.table.sample_ids)
+    for run, fold in zip(found.runs, data.folds(options["splitter"], seed=4), strict=True):
+        mine = pooled.select(pooled.subgroups["fold"] == fold.name)
+        assert not set(mine.patient_id) & set(fold.train.patient_ids)
+        np.testing.assert_array_equal(mine.probability, run.predict(fold.test).probability)
+    assert 0 < found.operating_point.threshold < 1
+    assert found.operating_point.chosen_on == "validation of each fold"
+    assert len(found.ensemble().runs) == 3
+    # A second call loads what is there.
+    times = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("result.json")}
+    again = cross_validate(data, build, **options)
+    np.testing.assert_array_equal(again.predictions.probability, pooled.probability)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("result.json")} == times
+    assert len(times) == 3
+
+
+def test_what_cannot_be_pooled_is_refused(data: mc.Dataset) -> None:
+    with pytest.raises(SplitError, match="tested at most once"):
+        cross_validate(
+            data,
+            build,
+            config=TrainerConfig(epochs=1),
+            splitter=NestedKFold(outer=2, inner=2),
+            progress=False,
+        )
+    with pytest.raises(ArgumentError, match="data: must be a Dataset"):
+        cross_validate(data.train, build)
+    with pytest.raises(ArgumentError, match="build_model: must be a function"):
+        cross_validate(data, build(data))
+
+
+def test_an_ensemble_is_the_mean_of_its_runs(data: mc.Dataset, runs: list[Run]) -> None:
+    each = [run.predict(data.test) for run in runs]
+    probability = np.mean([one.probability for one in each], axis=0)
+    found = Ensemble(runs).predict(data.test)
+    np.testing.assert_allclose(found.probability, probability)
+    np.testing.assert_allclose(expit(found.logit), probability)
+    by_logit = Ensemble(runs, combine="logit")
+    expected = expit(np.mean([logit(one.probability) for one in each], axis=0))
+    np.testing.assert_allclose(by_logit.predict(data.test).probability, expected)
+    images, _ = data.test.arrays()
+    np.testing.assert_allclose(by_logit.probabilities(images), expected, atol=1e-6)
+    np.testing.assert_array_equal(Ensemble(runs[:1]).predict(data.test).probability, each[0].probability)
+    assert mc.clinical_report(found, bootstrap=100).auroc.value > 0.5
+
+
+def test_runs_that_do_not_belong_together_are_refused(runs: list[Run]) -> None:
+    with pytest.raises(ArgumentError, match="at least one"):
+        Ensemble([])
+    with pytest.raises(ArgumentError, match=r"runs\[1\]: must be a Run"):
+        Ensemble([runs[0], "runs/b"])
+    with pytest.raises(ArgumentError, match="combine"):
+        Ensemble(runs, combine="vote")
+
+
+def test_the_classifier_is_one_of_scikit_learn() -> None:
+    from sklearn.base import clone, is_classifier
+    from sklearn.model_selection import StratifiedGroupKFold, cross_val_score
+
+    x, y, patients = arrays()
+    names = np.where(y == 1, "cancer", "benign")
+    classifier = CNNClassifier(width=4, config=TrainerConfig(epochs=2, learning_rate=0.01), positive="cancer")
+    assert is_classifier(classifier)
+    copy = clone(classifier).set_params(seed=3)
+    assert copy.get_params()["width"] == 4
+    copy.fit(x, names, groups=patients)
+    assert copy.classes_.tolist() == ["benign", "cancer"]
+    probability = copy.predict_proba(x)
+    np.testing.assert_allclose(probability.sum(axis=1), 1.0)
+    called = probability[:, 1] >= copy.run_.operating_point.threshold
+    np.testing.assert_array_equal(copy.predict(x) == "cancer", called)
+    scores = cross_val_score(
+        clone(classifier),
+        (x * 255).astype(np.uint8),
+        names,
+        groups=patients,
+        cv=StratifiedGroupKFold(2),
+        scoring="roc_auc",
+    )
+    assert scores.shape == (2,)
+    with pytest.raises(ArgumentError, match="y: must have two different values"):
+        classifier.fit(x, np.zeros(90))
+    with pytest.raises(ArgumentError, match="positive: must be one of"):
+        CNNClassifier(positive="malignant").fit(x, names)
