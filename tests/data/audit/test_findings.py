@@ -232,7 +232,7 @@ def test_pixels_of_8_and_16_bits_are_compared(bits: int, images: np.ndarray, tmp
     assert "M003" in data.audit.codes
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(
     st.permutations(range(40)),
     st.lists(

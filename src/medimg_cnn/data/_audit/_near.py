@@ -121,7 +121,7 @@ def _candidates(looks: Looks, rows: IntVector, limit: float) -> NDArray[np.int64
 
 def _strongest(tile: NDArray[np.float32], least: float, *, diagonal: int) -> tuple[IntVector, IntVector]:
     """Return the places right of the diagonal with at least a value, for each row the largest few."""
-    row, column = np.nonzero(tile >= least)
+    row, column = np.divmod(np.flatnonzero(tile >= least), tile.shape[1])  # faster than nonzero in two axes
     keep = column > row + diagonal
     row, column = row[keep], column[keep]
     if row.size > _PARTNERS * len(tile):

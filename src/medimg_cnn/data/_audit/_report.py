@@ -38,6 +38,18 @@ class Finding:
         count: images concerned.
         what_to_do: the next step.
         samples: some pairs of sample ids, the most similar first; empty where a finding is not about pairs.
+
+    Example:
+        >>> finding = Finding(
+        ...     code="M008",
+        ...     severity="warning",
+        ...     title="Blank images",
+        ...     detail="In 1 image every pixel has the same value.",
+        ...     count=1,
+        ...     what_to_do="Leave it out.",
+        ... )
+        >>> print(finding)
+        M008 warning: Blank images. In 1 image every pixel has the same value. Leave it out.
     """
 
     code: str
