@@ -149,7 +149,7 @@ def test_class_weights_are_undone_in_the_probabilities(make_source: Make) -> Non
     train.images[:] = 0.5
     validation = make_source(400, part="validation", signal=0.0, seed=2, positives=0.05)
     validation.images[:] = 0.5
-    options: dict[str, Any] = {"epochs": 30, "learning_rate": 0.03, "weight_decay": 0.0, "patience": 30}
+    options: dict[str, Any] = {"epochs": 60, "learning_rate": 0.03, "weight_decay": 0.0}
     for class_weight in ("balanced", (1.0, 10.0)):
         run = Trainer(
             model(prior=0.3, dropout=0.0), class_weight=class_weight, progress=False, **options

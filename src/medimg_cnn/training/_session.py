@@ -109,7 +109,8 @@ class Session:
         selection = self._loop.selection
         if self._loop.epoch <= self._loop.epochs:
             self._progress.message(
-                f"stopped: validation AUROC below its best by more than a standard error for {selection.patience} epochs; "
+                "stopped: validation AUROC more than a standard error below its best "
+                f"for {selection.patience} epochs; "
                 f"kept epoch {selection.kept_epoch}"
             )
         return kept
