@@ -40,8 +40,8 @@ class TrainerConfig:
         average: decay of the moving average of the weights, 0 (no average) to below 1. The averaged
             weights are the ones that are judged and kept.
         label_smoothing: 0 to below 0.5.
-        patience: epochs with a validation AUROC more than one standard error below the best before training
-            stops, at least 1.
+        patience: epochs without a better validation AUROC before training stops, at least 1; counted in the
+            second half of the planned epochs, from which the kept epoch comes.
         class_weight: None; "balanced" (each class the same weight in sum); or (weight of the
             negatives, weight of the positives), each above 0. The probabilities are corrected for this and
             for the next three.

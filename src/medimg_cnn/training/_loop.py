@@ -16,7 +16,7 @@ from medimg_cnn._keras import keras
 from medimg_cnn._types import FloatVector, IntVector
 from medimg_cnn.artifacts import EpochRecord
 from medimg_cnn.errors import ArtifactError, TrainingError
-from medimg_cnn.evaluation import auroc, hanley_mcneil_error
+from medimg_cnn.evaluation import auroc
 from medimg_cnn.training._config import TrainerConfig
 from medimg_cnn.training._imbalance import Imbalance
 from medimg_cnn.training._predict import predict_logits
@@ -115,7 +115,7 @@ class Loop:
         )
         self.epoch, self.index = 1, 0
         self.records: list[EpochRecord] = []
-        self.selection = Selection(config.patience)
+        self.selection = Selection.of(epochs=self.epochs, patience=config.patience)
         self.kept: Kept | None = None
         self._losses: list[jax.Array | float] = []
         self._checked = 0
@@ -220,7 +220,7 @@ class Loop:
         self._train_epoch(watcher)
         trained = time.perf_counter()
         logit, validation_loss, validation_auroc = self._validate(watcher.check)
-        keep = self.selection.update(validation_auroc, validation_loss, self._error(validation_auroc))
+        keep = self.selection.update(validation_auroc, validation_loss)
         if keep or self.kept is None:
             state = self._state
             self.kept = Kept(
@@ -282,15 +282,6 @@ class Loop:
             )
         labels = self.validation.labels
         return logit, self.imbalance.loss(logit, labels), auroc(labels, logit).value
-
-    def _error(self, validation_auroc: float) -> float:
-        """Return the standard error of a validation AUROC; 0 where there is none."""
-        if self.validation is None or math.isnan(validation_auroc):
-            return 0.0
-        positives = int(np.sum(self.validation.labels))
-        return hanley_mcneil_error(
-            validation_auroc, positives=positives, negatives=self.validation.n - positives
-        )
 
     def _learning_rate(self) -> float:
         schedule = self._optimizer._learning_rate  # noqa: SLF001 - Keras has no public way to the schedule itself

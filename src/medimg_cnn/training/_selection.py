@@ -12,51 +12,48 @@ __all__ = ["Selection"]
 
 @dataclass(slots=True)
 class Selection:
-    """Keeps the latest epoch that validation cannot tell from the best one.
+    """Keeps the best epoch of the second half of those planned, by validation AUROC.
 
-    That is the latest whose validation AUROC lies no more than the standard error of the highest AUROC
-    below it. The learning rate falls from epoch to epoch, so that of epochs as good as each other the later
-    is the better, and the highest of forty AUROCs on a small validation part is partly luck. Where no AUROC
-    can be computed (one class in validation) the lowest validation loss decides; without validation the last
-    epoch is kept. See docs/decisions/0005-which-epoch.md.
+    In the first half the learning rate is high, and a peak there is more luck than learning; the best of it
+    is kept only for as long as there is nothing later. Among equal AUROCs the lower validation loss wins.
+    Where no AUROC can be computed (one class in validation) the lower validation loss decides alone; without
+    validation the last epoch is kept. See docs/decisions/0005-which-epoch.md.
 
     Attributes:
-        patience: epochs after the kept one before ``stop`` is True.
+        patience: epochs after the kept one before ``stop`` is True, counted in the second half only.
+        first: the first epoch of the second half, counted from 1.
         kept_epoch: counted from 1; 0 before the first epoch.
         epoch: how many were judged.
-        best: the highest validation AUROC so far; without AUROCs the lowest loss with the sign turned.
-        error: standard error of that AUROC.
+        best: the kept epoch's validation AUROC, and its loss with the sign turned.
     """
 
     patience: int
+    first: int = 1
     kept_epoch: int = 0
     epoch: int = 0
-    best: float = -math.inf
-    error: float = 0.0
+    best: tuple[float, float] = (-math.inf, -math.inf)
+
+    @classmethod
+    def of(cls, *, epochs: int, patience: int) -> Self:
+        """Return the selection at the start of a run of so many planned epochs."""
+        return cls(patience=patience, first=epochs // 2 + 1)
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
         """Build it from its fields as JSON values, infinities as texts."""
-        return cls(**(dict(content) | {"best": float(content["best"])}))
+        auroc, loss = (float(value) for value in content["best"])
+        return cls(**(dict(content) | {"best": (auroc, loss)}))
 
-    def update(self, auroc: float, loss: float, error: float = 0.0) -> bool:
-        """Take one epoch's figures; return True where its weights are the ones to keep.
-
-        Args:
-            auroc: on validation; NaN where there is none.
-            loss: on validation; NaN without validation.
-            error: standard error of ``auroc``.
-        """
+    def update(self, auroc: float, loss: float) -> bool:
+        """Take one epoch's figures; return True where its weights are the ones to keep."""
         self.epoch += 1
-        figure = -loss if math.isnan(auroc) else auroc
-        if figure > self.best:
-            self.best, self.error = figure, 0.0 if math.isnan(auroc) else error
-        keep = math.isnan(loss) or figure >= self.best - self.error
+        figure = (-math.inf if math.isnan(auroc) else auroc, -loss)
+        keep = math.isnan(loss) or self.epoch == self.first or figure > self.best
         if keep:
-            self.kept_epoch = self.epoch
+            self.best, self.kept_epoch = figure, self.epoch
         return keep
 
     @property
     def stop(self) -> bool:
-        """Whether ``patience`` epochs have passed since the kept one."""
-        return self.epoch - self.kept_epoch >= self.patience
+        """Whether the second half has begun and ``patience`` epochs have passed since the best one."""
+        return self.epoch >= self.first and self.epoch - self.kept_epoch >= self.patience

@@ -109,8 +109,7 @@ class Session:
         selection = self._loop.selection
         if self._loop.epoch <= self._loop.epochs:
             self._progress.message(
-                "stopped: validation AUROC more than a standard error below its best "
-                f"for {selection.patience} epochs; "
+                f"stopped: no better validation AUROC for {selection.patience} epochs; "
                 f"kept epoch {selection.kept_epoch}"
             )
         return kept
