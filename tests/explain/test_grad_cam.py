@@ -11,7 +11,7 @@ import pytest
 from medimg_cnn._keras import keras
 from medimg_cnn.errors import ArgumentError
 from medimg_cnn.explain import grad_cam, overlay, randomisation_check
-from medimg_cnn.explain._grad_cam import CHUNK
+from medimg_cnn.explain._parts import CHUNK
 from medimg_cnn.models import build_cnn
 
 
