@@ -13,7 +13,7 @@ from typing import Any
 import medimg_cnn as mc
 from medimg_cnn.errors import ArgumentError
 
-__all__ = ["audit", "compare", "demo", "evaluate", "export", "predict", "report", "train"]
+__all__ = ["audit", "compare", "demo", "evaluate", "export", "predict", "report", "serve", "train"]
 
 _FIGURES = ("auroc", "sensitivity", "specificity", "ppv", "npv", "accuracy", "brier_score")
 
@@ -158,6 +158,17 @@ def export(options: Namespace) -> dict[str, Any]:
 
     written = export_model(mc.load_bundle(options.bundle), options.output, overwrite=options.overwrite)
     return {**asdict(written), "text": str(written)}
+
+
+def serve(options: Namespace) -> dict[str, Any]:
+    """Open a local page."""
+    from medimg_cnn.export import serve as run
+
+    bundle = mc.load_bundle(options.bundle)
+    if not options.quiet:
+        sys.stderr.write(f"http://{options.host}:{options.port}  (research use only; end with Ctrl+C)\n")
+    run(bundle, host=options.host, port=options.port)
+    return {"text": ""}
 
 
 def _dataset(options: Namespace, **more: Any) -> mc.Dataset:

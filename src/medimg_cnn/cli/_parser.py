@@ -74,6 +74,7 @@ def make_parser() -> argparse.ArgumentParser:
             "medimg-cnn export runs/a/bundle.zip model.onnx",
             _export,
         ),
+        ("serve", "a local page to try a bundle", "medimg-cnn serve runs/a/bundle.zip", _serve),
     ):
         command = commands.add_parser(
             name,
@@ -171,6 +172,12 @@ def _export(parser: argparse.ArgumentParser) -> None:
     _add_bundle(parser, "bundle")
     parser.add_argument("output", help="ends with .onnx, or with .stablehlo")
     parser.add_argument("--overwrite", action="store_true", help="replace what is there")
+
+
+def _serve(parser: argparse.ArgumentParser) -> None:
+    _add_bundle(parser, "bundle")
+    parser.add_argument("--host", default="127.0.0.1", help="default: this machine only")
+    parser.add_argument("--port", type=int, default=8000, help="default: %(default)s")
 
 
 def _add_bundle(parser: argparse.ArgumentParser, name: str) -> None:

@@ -96,5 +96,5 @@ def _output(layer: Any) -> Any:
 
 
 def _is_spatial(tensor: Any) -> bool:
-    shape = getattr(tensor, "shape", ())
-    return len(shape) == 4 and (None in shape[1:3] or shape[1] * shape[2] > 1)
+    shape: tuple[int | None, ...] = tuple(getattr(tensor, "shape", ()))
+    return len(shape) == 4 and shape[1:3] != (1, 1)

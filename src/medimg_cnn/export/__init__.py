@@ -9,6 +9,7 @@ from medimg_cnn.export._predictor import ImagePrediction, PredictionSummary, Pre
 from medimg_cnn.export._reference import Development, Reference
 from medimg_cnn.export._runtimes import ExportedModel, export_model
 from medimg_cnn.export._save import save_bundle
+from medimg_cnn.export._serve import make_app, serve
 from medimg_cnn.export._shift import Alarm, ShiftTest
 
 __all__ = [
@@ -29,5 +30,7 @@ __all__ = [
     "export_model",
     "external_validate",
     "load_bundle",
+    "make_app",
     "save_bundle",
+    "serve",
 ]

@@ -22,7 +22,7 @@ from medimg_cnn.data.sources._files import Folder, choose_images
 from medimg_cnn.errors import ArgumentError, DataError
 from medimg_cnn.training import ImageSource
 
-__all__ = ["Inputs", "Item", "Loaded", "model_input", "open_inputs"]
+__all__ = ["Inputs", "Item", "Loaded", "model_input", "open_inputs", "read_file"]
 
 Inputs: TypeAlias = PathLike | NDArray[Any] | ImageSource | Iterable[PathLike]
 """A file, a folder, an archive, paths, an array of images, or a split."""
@@ -108,7 +108,7 @@ def _path(path: Path, preprocessing: Preprocessing) -> tuple[Iterator[Item], int
     def item(name: str) -> Item:
         def load() -> Loaded:
             with tree.open(name) as stream:
-                return _decoded(stream, preprocessing)
+                return read_file(stream, preprocessing)
 
         return Item(name, load)
 
@@ -116,10 +116,11 @@ def _path(path: Path, preprocessing: Preprocessing) -> tuple[Iterator[Item], int
 
 
 def _file(path: str, preprocessing: Preprocessing) -> Item:
-    return Item(path, lambda: _decoded(path, preprocessing))
+    return Item(path, lambda: read_file(path, preprocessing))
 
 
-def _decoded(file: Any, preprocessing: Preprocessing) -> Loaded:
+def read_file(file: Any, preprocessing: Preprocessing) -> Loaded:
+    """Read and prepare one file, or binary stream that can seek."""
     image = read_decoded(file, preprocessing.read, minimum_size=preprocessing.image_size)
     return _loaded(image, preprocessing)
 

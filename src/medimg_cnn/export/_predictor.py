@@ -9,17 +9,17 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from medimg_cnn._types import PathLike
+from medimg_cnn._types import Image, PathLike
 from medimg_cnn._validation import check_integer
 from medimg_cnn.data._progress import Advance, progress_of
 from medimg_cnn.errors import MedimgCnnError
 from medimg_cnn.export._bundle import Bundle, load_bundle
 from medimg_cnn.export._engine import filled
-from medimg_cnn.export._inputs import Inputs, Item, Loaded, open_inputs
+from medimg_cnn.export._inputs import Inputs, Item, Loaded, open_inputs, read_file
 from medimg_cnn.export._journal import Journal
 from medimg_cnn.export._reference import Observed, intensity_profile
 
@@ -215,6 +215,18 @@ class Predictor:
         check_integer("batch_size", batch_size, low=1)
         for rows, _ in self._batches(images, batch_size=batch_size, progress=progress):
             yield rows
+
+    def examine(self, file: PathLike | BinaryIO) -> tuple[ImagePrediction, Image | None]:
+        """Predict one file, or binary stream that can seek, and return the prepared image beside it.
+
+        Returns:
+            The prediction, and the model's input (height, width, channels) float32; None where it cannot be read.
+        """
+        one = _read(
+            Item(getattr(file, "name", None) or str(file), lambda: read_file(file, self.bundle.preprocessing))
+        )
+        row = self._rows([one], 1)[0]
+        return row, None if one.loaded is None else one.loaded.pixels
 
     def _batches(
         self,
