@@ -81,7 +81,7 @@ def test_scoring_rules_agree_with_scikit_learn() -> None:
 def test_a_certain_and_wrong_probability_has_infinite_loss() -> None:
     item = ev.log_loss([0, 1, 1], [0.1, 0.0, 1.0])
     assert item.value == math.inf
-    assert item.reason.startswith("1 images")
+    assert item.reason.startswith("1 image had")
     assert math.isfinite(ev.log_loss([0, 1, 1], [0.1, 0.0, 1.0], clip=1e-7).value)
     assert ev.log_loss([0, 1], [0.0, 1.0]).value == 0.0
 
@@ -215,3 +215,14 @@ def test_patients_that_cancel_do_not_make_observed_over_expected_certain() -> No
     assert found.observed_expected.value == 2.0
     assert found.observed_expected.lower < 1.0
     assert found.observed_expected.upper > 3.0
+
+
+@pytest.mark.parametrize("patients", [None, [0, 0, 1, 1, 2, 2]])
+def test_certain_and_right_everywhere_has_no_shift(patients: list[int] | None) -> None:
+    """The likelihood is flat there; what is found is of rounding."""
+    found = ev.calibration([0, 0, 0, 1, 0, 1], [0.0, 0.0, 0.0, 1.0, 0.0, 1.0], patients=patients)
+    assert "no shift fits better" in found.calibration_in_the_large.reason
+    assert math.isnan(found.calibration_in_the_large.value)
+    assert found.observed_expected.value == 1.0
+    assert found.observed_expected.has_interval
+    assert found.note.startswith("6 probabilities")

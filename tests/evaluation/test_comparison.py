@@ -383,3 +383,33 @@ def test_patients_in_place_of_images() -> None:
     assert rows.mixed == 1
     with pytest.raises(ArgumentError, match="patients: are needed"):
         ev.aggregate_by_patient([0, 1], [0.1, 0.9])
+
+
+def test_the_difference_of_two_areas_says_too_few_where_either_would() -> None:
+    rng = np.random.default_rng(8)
+    y = np.arange(60) < 12
+    few = ev.compare_auroc(y, y + rng.normal(size=60), y + rng.normal(size=60))
+    assert few.difference.has_interval
+    assert few.difference.reason.startswith("too few: only 12 images with the condition")
+    y = np.arange(60) < 30
+    near = ev.compare_auroc(y, 6.0 * y + rng.normal(size=60), y + rng.normal(size=60))
+    assert "for an AUROC so near to 1, so the interval may cover less" in near.difference.reason
+    enough = ev.compare_auroc(y, y + rng.normal(size=60), y + rng.normal(size=60))
+    assert enough.difference.reason == ""
+
+
+def test_why_a_difference_by_patient_has_no_interval() -> None:
+    """Always apart and never apart are not the same."""
+    y, patients = [0, 0, 0, 0, 1, 1, 1, 1], list("aabbccdd")
+    right, wrong = (np.array(p) for p in ([0.1] * 4 + [0.9] * 4, [0.9] * 4 + [0.1] * 4))
+    a, b = (
+        Predictions(y_true=y, logit=p, probability=p, sample_id=list("stuvwxyz"), patient_id=patients)
+        for p in (right, wrong)
+    )
+    apart = ev.compare(a, b, threshold_a=0.5, threshold_b=0.5).sensitivity
+    same = ev.compare(a, a, threshold_a=0.5, threshold_b=0.5).sensitivity
+    assert apart is not None
+    assert same is not None
+    assert apart.difference.value == 1.0
+    assert apart.difference.reason == "no interval: the difference does not vary between patients"
+    assert same.difference.reason == "no interval: the two are right and wrong on the same images"

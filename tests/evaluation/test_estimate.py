@@ -12,6 +12,8 @@ from medimg_cnn.evaluation import ConfusionCounts, Estimate, lr_positive, ppv
 def test_text_says_what_is_known() -> None:
     assert str(Estimate(value=0.5, lower=0.25, upper=0.75, method="m", n=4)) == "0.500 (0.250 to 0.750)"
     assert str(Estimate(value=0.5, method="m", n=1, reason="one image")) == "0.500 (no interval: one image)"
+    twice = Estimate(value=0.5, method="m", n=1, reason="no interval: nothing varies")
+    assert str(twice) == "0.500 (no interval: nothing varies)"
     assert str(ppv(ConfusionCounts(tp=0, fp=0, fn=1, tn=1))) == "undefined (no image was called positive)"
 
 

@@ -44,6 +44,7 @@ def test_it_is_the_difference_of_the_decision_curves_and_antisymmetric(seed: int
         assert row.a.value == pytest.approx(curves[0].net_benefit[index])
         assert row.b.value == pytest.approx(curves[1].net_benefit[index])
         assert row.a.lower == pytest.approx(curves[0].lower[index], nan_ok=True)
+        assert row.a.upper == pytest.approx(curves[0].upper[index], nan_ok=True)
         assert row.difference.value == pytest.approx(row.a.value - row.b.value)
         assert row.difference.value == -other.difference.value
         assert row.difference.lower == pytest.approx(-other.difference.upper, nan_ok=True)
@@ -89,6 +90,50 @@ def test_nothing_missed_among_few_is_not_proof_against_acting_on_all() -> None:
     assert naive.difference.lower > 0.0 > lower
     (same,) = ev.decision_curve(y, np.full(30, 0.9), [0.1]).over_all_lower
     assert math.isnan(same)
+
+
+def test_no_false_positive_among_few_calls_is_not_proof_against_acting_on_none() -> None:
+    """Four of 300 rightly called: at 0.92 one false positive would cost more than all of them."""
+    y = np.arange(300) < 76
+    p = np.where(np.arange(300) < 4, 0.95, 0.2)
+    curve = ev.decision_curve(y, p, [0.92])
+    assert curve.net_benefit[0] == pytest.approx(4 / 300)
+    assert curve.lower[0] < 0.0
+    # Many rightly called at a low price of a false one are.
+    assert ev.decision_curve(y, np.where(y, 0.95, 0.2), [0.5]).lower[0] > 0.0
+
+
+@pytest.mark.parametrize("by_patient", [False, True])
+def test_in_a_large_sample_its_interval_is_that_of_a_mean(by_patient: bool) -> None:
+    y, a, _ = two_models(6, 20_000)
+    patients = np.arange(y.size) // 2 if by_patient else None
+    units = np.arange(y.size) if patients is None else patients
+    for t in (0.2, 0.5):
+        curve = ev.decision_curve(y, a, [t], patients=patients)
+        gain = np.where(a >= t, np.where(y, 1.0, -t / (1.0 - t)), 0.0)
+        sums = np.bincount(units, weights=gain - gain.mean())
+        half = 1.96 * float(np.sqrt(sums @ sums)) / y.size
+        assert curve.upper[0] - curve.net_benefit[0] == pytest.approx(half, rel=0.03)
+        assert curve.net_benefit[0] - curve.lower[0] == pytest.approx(half, rel=0.03)
+
+
+def test_acting_on_all_has_the_limits_of_the_prevalence() -> None:
+    y = np.arange(50) < 15
+    curve = ev.decision_curve(y, np.full(50, 0.9), [0.3])
+    share, odds = ev.proportion(15, 50), 0.3 / 0.7
+    assert curve.lower[0] == pytest.approx(share.lower - (1.0 - share.lower) * odds)
+    assert curve.upper[0] == pytest.approx(share.upper - (1.0 - share.upper) * odds)
+
+
+def test_few_that_gain_differently_are_said() -> None:
+    y, a, _ = two_models(0)
+    b = a.copy()
+    b[np.flatnonzero((a > 0.5) & y)[:3]] = 0.1
+    (row,) = ev.compare_net_benefit(y, a, b, [0.3])
+    assert row.difference.has_interval
+    assert row.difference.reason.startswith("too few: only 3 images gain differently")
+    (row,) = ev.compare_net_benefit(y, a, b, [0.3], patients=np.arange(y.size) // 2)
+    assert "patients gain differently" in row.difference.reason
 
 
 def test_compare_holds_it_for_paired_cases_of_both_classes(make_cases) -> None:

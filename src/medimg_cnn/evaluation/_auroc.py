@@ -26,6 +26,7 @@ __all__ = [
     "Placements",
     "auroc",
     "auroc_at",
+    "auroc_caution",
     "auroc_covariance",
     "auroc_of",
     "hanley_mcneil_error",
@@ -107,6 +108,11 @@ def auroc(
     return auroc_of(data, level=check_level(level), method=method)
 
 
+def auroc_caution(data: Scored, area: float, method: AurocMethod) -> str:
+    """Return why the interval of this AUROC may not cover as it says, or an empty text."""
+    return few_in_class(data) or _near_an_end(data, min(class_units(data)), area, method)
+
+
 def hanley_mcneil_error(area: float, *, positives: int, negatives: int) -> float:
     """Return the standard error of a published AUROC from its value and the class sizes alone.
 
@@ -149,7 +155,7 @@ def auroc_at(data: Scored, *, method: AurocMethod = "logit") -> Callable[[float]
     variance = auroc_covariance(data, place, place)
     units = class_units(data)
     error = math.sqrt(variance) if variance >= 0.0 else math.nan
-    reason = few_in_class(data) or _near_an_end(data, min(units), place.area, method)
+    reason = auroc_caution(data, place.area, method)
     constant = bool(data.score.min() == data.score.max())
     if constant:
         reason = "every score is the same: the images say nothing of how far the value could vary"
@@ -302,5 +308,5 @@ def _near_an_end(data: Scored, units: int, area: float, method: AurocMethod) -> 
         if method == "wald"
         else "leans on an assumed shape of the scores and may cover more than its level"
     )
-    where = f"too few {unit} in the smaller class ({units}) for a value so near to {round(area)}"
+    where = f"too few {unit} in the smaller class ({units}) for an AUROC so near to {round(area)}"
     return f"{where}, so the interval {effect}"

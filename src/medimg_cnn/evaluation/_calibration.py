@@ -35,6 +35,8 @@ __all__ = ["CalibrationSummary", "calibration", "calibration_of", "expected_cali
 
 FLOAT32_HALF_STEP = 2.0**-24
 """The distance from 1 of the largest float32 below it, halved: nearer than this a float32 sigmoid says 1."""
+_NO_INFORMATION = 1e-4
+"""Information on a shift of all logits, below which its standard error is over 100 and its value of rounding."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,8 +198,19 @@ def calibration_of(data: Scored, *, bins: int, clip: float, level: float) -> Cal
         unreliability_p=math.nan if math.isnan(chi2) else float(stats.chi2.sf(chi2, 2)),
         bins=bins,
         n=data.n,
-        note=f"{moved} probabilities at or next to 0 or 1 were moved to {clip:.1e} from it" if moved else "",
+        note=_moved(moved, clip),
     )
+
+
+def _moved(number: int, clip: float) -> str:
+    if number == 0:
+        return ""
+    which = (
+        "1 probability at or next to 0 or 1 was"
+        if number == 1
+        else f"{number} probabilities at or next to 0 or 1 were"
+    )
+    return f"{which} moved to {clip:.1e} from it"
 
 
 def _slope_and_intercept(data: Scored, logit: FloatVector, level: float) -> tuple[Estimate, Estimate, float]:
@@ -230,9 +243,13 @@ def _in_the_large(data: Scored, logit: FloatVector, level: float) -> Estimate:
         # Flat where the probabilities are far off, so that Newton's method needs a start near the top.
         start = np.array([matching_intercept(data.y, logit)])
         fit = fit_logistic(data.y, np.ones((data.n, 1)), offset=logit, start=start, patients=data.patients)
-        if fit.ok:
+        shifted = special.expit(fit.coefficients[0] + logit)
+        if float(np.sum(shifted * (1.0 - shifted))) < _NO_INFORMATION:
+            why = "the probabilities are all next to 0 or 1, and no shift fits better than another"
+        elif fit.ok:
             return _coefficient(data, fit, 0, level)
-        why = "the fit did not converge"
+        else:
+            why = "the fit did not converge"
     return undefined(why, method=_method(data), n=data.n, level=level, dropped=data.dropped)
 
 

@@ -10,12 +10,8 @@ from numpy.typing import ArrayLike
 
 from medimg_cnn._types import BoolVector, FloatVector
 from medimg_cnn._vectors import Missing
-from medimg_cnn.evaluation._clustered import clustered_share, t_quantile
-from medimg_cnn.evaluation._estimate import Estimate
 from medimg_cnn.evaluation._inputs import Outcome, Scored, as_scored, check_level
-from medimg_cnn.evaluation._net_benefit import check_probabilities, gains
-from medimg_cnn.evaluation._proportions import proportion
-from medimg_cnn.evaluation._scoring_rules import clustered_mean_error
+from medimg_cnn.evaluation._net_benefit import check_probabilities, net_benefit_limits, two_share_limits
 
 __all__ = ["DecisionCurve", "decision_curve"]
 
@@ -30,7 +26,8 @@ class DecisionCurve:
         net_benefit: (k,) TP / n - FP / n * t / (1 - t) of acting where p >= t.
         treat_all: (k,) net benefit of acting on every image.
         treat_none: (k,) zeros.
-        lower: (k,) lower bound of ``net_benefit``, each threshold by itself; NaN where nothing varies.
+        lower: (k,) lower bound of ``net_benefit``, each threshold by itself; NaN where no image is
+            acted on.
         upper: (k,) upper bound.
         over_all_lower: (k,) lower bound of ``net_benefit`` less ``treat_all``, from the images that are not
             acted on; NaN where there are none.
@@ -69,14 +66,17 @@ def decision_curve(
     level: float = 0.95,
     missing: Missing = "raise",
 ) -> DecisionCurve:
-    """Return the decision curve with pointwise intervals from the standard error of the mean.
+    """Return the decision curve with pointwise intervals, from the limits of the shares that it is made of.
+
+    A standard error would take few true positives without a false one for certain, where a single false one would
+    cost more than all of them (G. Y. Zou and A. Donner 2008, doi:10.1002/sim.3095).
 
     Args:
         y: (n,) outcomes 0/1 or boolean, texts with ``positive=``, or Predictions.
         p: (n,) probabilities in [0, 1].
         thresholds: (k,) inside (0, 1); by default 0.01 to 0.99 by 0.01.
         positive: the value of ``y`` that has the condition, where ``y`` is not 0/1.
-        patients: (n,) patient of each image; the standard error is then by patient.
+        patients: (n,) patient of each image; intervals are then by patient.
         level: confidence level.
         missing: "raise" or "drop" rows whose probability is NaN.
 
@@ -97,7 +97,7 @@ def decision_curve(
     share = data.positives / data.n
     columns = np.array([_at(data.y, data.score >= t) for t in points]).reshape(-1, 2)
     net = columns[:, 0] - columns[:, 1] * odds
-    half = np.array([_half(gains(data, float(t)), data, level) for t in points])
+    limits = np.array([net_benefit_limits(data, float(t), level) for t in points]).reshape(-1, 2)
     over = np.array([_over_all(data, float(t), level) for t in points]).reshape(-1, 2)
     treat_all = share - (1.0 - share) * odds
     return DecisionCurve(
@@ -105,8 +105,8 @@ def decision_curve(
         net_benefit=net,
         treat_all=treat_all,
         treat_none=np.zeros(points.size),
-        lower=net - half,
-        upper=net + half,
+        lower=limits[:, 0],
+        upper=limits[:, 1],
         over_all_lower=over[:, 0],
         over_all_upper=over[:, 1],
         net_intervention_avoided=(net - treat_all) / odds,
@@ -118,45 +118,14 @@ def decision_curve(
     )
 
 
-def _half(gain: FloatVector, data: Scored, level: float) -> float:
-    """Return half the width of the interval of a mean; NaN where nothing varies."""
-    if gain.min() == gain.max():
-        return math.nan
-    error, freedom = clustered_mean_error(gain, data)
-    return t_quantile(level, freedom) * error if freedom > 0 and error > 0.0 else math.nan
-
-
 def _over_all(data: Scored, threshold: float, level: float) -> tuple[float, float]:
-    """Return limits of the net benefit less that of acting on all: t / (1 - t) TN / n - FN / n.
-
-    From the limits of both shares, because with no image missed a standard error would take that for certain;
-    G. Y. Zou and A. Donner 2008, doi:10.1002/sim.3095, with the correlation of the two.
-    """
+    """Return limits of the net benefit less that of acting on all: t / (1 - t) TN / n - FN / n."""
     left = data.score < threshold
     if not left.any():
         return math.nan, math.nan
-    weight = threshold / (1.0 - threshold)
-    hits = (left & ~data.y, left & data.y)
-    spared, missed = (_share(hit, data, level) for hit in hits)
-    rest = [hit - hit.mean() for hit in hits]
-    if data.patients is not None:
-        rest = [np.bincount(data.patients, weights=part) for part in rest]
-    size = math.sqrt(float(rest[0] @ rest[0]) * float(rest[1] @ rest[1]))
-    together = float(rest[0] @ rest[1]) / size if size > 0.0 else 0.0
-
-    def reach(first: float, second: float) -> float:
-        return math.sqrt(max(first**2 + second**2 - 2.0 * together * first * second, 0.0))
-
-    value = weight * spared.value - missed.value
-    below = reach(weight * (spared.value - spared.lower), missed.upper - missed.value)
-    above = reach(weight * (spared.upper - spared.value), missed.value - missed.lower)
-    return value - below, value + above
-
-
-def _share(hit: BoolVector, data: Scored, level: float) -> Estimate:
-    if data.patients is None:
-        return proportion(int(np.count_nonzero(hit)), data.n, level=level)
-    return clustered_share(hit, data.patients, level=level)
+    return two_share_limits(
+        (left & ~data.y, threshold / (1.0 - threshold)), (left & data.y, 1.0), data, level
+    )
 
 
 def _at(y: BoolVector, called: BoolVector) -> tuple[float, float]:

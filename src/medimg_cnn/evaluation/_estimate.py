@@ -88,7 +88,8 @@ class Estimate:
         if not self.defined:
             return f"undefined ({self.reason})"
         if not self.has_interval:
-            return f"{self.value:.{digits}f} (no interval: {self.reason or 'none was asked for'})"
+            why = self.reason.removeprefix("no interval: ") or "none was asked for"
+            return f"{self.value:.{digits}f} (no interval: {why})"
         return f"{self.value:.{digits}f} ({self.lower:.{digits}f} to {self.upper:.{digits}f})"
 
     def __str__(self) -> str:

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from medimg_cnn._types import FloatVector
+from medimg_cnn._types import BoolVector, FloatVector
 from medimg_cnn._vectors import Missing, as_vector
 from medimg_cnn.errors import ArgumentError
-from medimg_cnn.evaluation._clustered import few_patients, t_quantile
+from medimg_cnn.evaluation._clustered import clustered_share, few_patients, t_quantile
+from medimg_cnn.evaluation._combine import Limits
 from medimg_cnn.evaluation._estimate import Estimate
 from medimg_cnn.evaluation._inputs import Scored, as_scored, check_level
+from medimg_cnn.evaluation._proportions import proportion
 from medimg_cnn.evaluation._scoring_rules import clustered_mean_error
 
 __all__ = [
@@ -21,9 +23,14 @@ __all__ = [
     "check_probabilities",
     "compare_net_benefit",
     "gains",
+    "net_benefit_limits",
     "net_benefit_of",
     "paired_scores",
+    "two_share_limits",
 ]
+
+FEW_DIFFERING = 10
+"""Images (or patients) that gain differently from two models; below it "too few" is said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +65,9 @@ def compare_net_benefit(
 
     Each image gains 1 (a true positive), -t / (1 - t) (a false positive) or 0 (no action) from a model; the
     difference of net benefits is the mean over images of the difference of these gains, and its interval
-    that of a mean, by patient where patients are known. Both models are read at the same threshold
-    probability, so both must be calibrated for it to be fair. Each interval holds by itself.
+    that of a mean, by patient where patients are known; ``reason`` says "too few" where fewer than 10 gain
+    differently. The net benefit of each model has the limits of ``decision_curve``. Both models are read at
+    the same threshold probability, so both must be calibrated for it to be fair. Each interval holds by itself.
 
     Source: net benefit, A. J. Vickers and E. B. Elkin 2006, doi:10.1177/0272989X06295361.
 
@@ -95,9 +103,10 @@ def net_benefit_of(
     points = np.arange(1, 20) / 20 if thresholds is None else thresholds
     found = []
     for threshold in points:
-        gain_a, gain_b = gains(first, float(threshold)), gains(second, float(threshold))
-        a, b, gap = (_mean(gain, first, level) for gain in (gain_a, gain_b, gain_a - gain_b))
-        found.append(NetBenefitFigure(threshold=float(threshold), a=a, b=b, difference=gap))
+        at = float(threshold)
+        a, b = (_single(data, at, level) for data in (first, second))
+        gap = _mean(gains(first, at) - gains(second, at), first, level)
+        found.append(NetBenefitFigure(threshold=at, a=a, b=b, difference=gap))
     return tuple(found)
 
 
@@ -105,6 +114,41 @@ def gains(data: Scored, threshold: float) -> FloatVector:
     """Return what each image adds to the net benefit, (n,)."""
     acted = np.where(data.y, 1.0, -threshold / (1.0 - threshold))
     return np.where(data.score >= threshold, acted, 0.0)
+
+
+def net_benefit_limits(data: Scored, threshold: float, level: float) -> Limits:
+    """Return limits of the net benefit TP / n - t / (1 - t) FP / n; NaN where no image is acted on."""
+    called = data.score >= threshold
+    if not called.any():
+        return math.nan, math.nan
+    weight = threshold / (1.0 - threshold)
+    return two_share_limits((called & data.y, 1.0), (called & ~data.y, weight), data, level)
+
+
+def two_share_limits(
+    plus: tuple[BoolVector, float], minus: tuple[BoolVector, float], data: Scored, level: float
+) -> Limits:
+    """Return limits of one weighted share of the images less another, from the limits of both.
+
+    With no image in one of them a standard error would take its share of 0 for certain; G. Y. Zou and
+    A. Donner 2008, doi:10.1002/sim.3095, with the correlation of the two.
+    """
+    (first, first_weight), (second, second_weight) = plus, minus
+    gain, loss = _share(first, data, level), _share(second, data, level)
+    rest = [hit - hit.mean() for hit in (first, second)]
+    if data.patients is not None:
+        rest = [np.bincount(data.patients, weights=part) for part in rest]
+    size = math.sqrt(float(rest[0] @ rest[0]) * float(rest[1] @ rest[1]))
+    together = float(rest[0] @ rest[1]) / size if size > 0.0 else 0.0
+
+    def reach(one: float, other: float) -> float:
+        one, other = first_weight * one, second_weight * other
+        return math.sqrt(max(one**2 + other**2 - 2.0 * together * one * other, 0.0))
+
+    value = first_weight * gain.value - second_weight * loss.value
+    below = reach(gain.value - gain.lower, loss.upper - loss.value)
+    above = reach(gain.upper - gain.value, loss.value - loss.lower)
+    return value - below, value + above
 
 
 def check_probabilities(thresholds: ArrayLike) -> FloatVector:
@@ -138,6 +182,32 @@ def paired_scores(
     return first, second
 
 
+def _share(hit: BoolVector, data: Scored, level: float) -> Estimate:
+    if data.patients is None:
+        return proportion(int(np.count_nonzero(hit)), data.n, level=level)
+    return clustered_share(hit, data.patients, level=level)
+
+
+def _single(data: Scored, threshold: float, level: float) -> Estimate:
+    gain = gains(data, threshold)
+    lower, upper = net_benefit_limits(data, threshold, level)
+    reason = "" if data.patients is None else few_patients(int(data.patients.max()) + 1)
+    if math.isnan(lower):
+        reason = (
+            "no interval: no image is acted on" if not gain.any() else "no interval: all are of one patient"
+        )
+    return Estimate(
+        value=float(gain.mean()),
+        lower=lower,
+        upper=upper,
+        method="limits of both shares, combined" + (" (by patient)" if data.patients is not None else ""),
+        n=data.n,
+        level=level,
+        reason=reason,
+        dropped=data.dropped,
+    )
+
+
 def _mean(gain: FloatVector, data: Scored, level: float) -> Estimate:
     value = float(gain.mean())
     error, freedom = clustered_mean_error(gain, data)
@@ -146,7 +216,7 @@ def _mean(gain: FloatVector, data: Scored, level: float) -> Estimate:
     if math.isnan(half):
         reason = "no interval: the images do not differ in what they gain"
     else:
-        reason = few_patients(freedom + 1) if by_patient else ""
+        reason = (few_patients(freedom + 1) if by_patient else "") or _few_differing(gain, data)
     return Estimate(
         value=value,
         lower=math.nan if math.isnan(half) else value - half,
@@ -157,4 +227,20 @@ def _mean(gain: FloatVector, data: Scored, level: float) -> Estimate:
         reason=reason,
         standard_error=error if half > 0.0 else math.nan,
         dropped=data.dropped,
+    )
+
+
+def _few_differing(gain: FloatVector, data: Scored) -> str:
+    differing = np.flatnonzero(gain)
+    by_patient = data.patients is not None
+    count = (
+        int(np.unique(data.patients[differing]).size) if data.patients is not None else int(differing.size)
+    )
+    if count >= FEW_DIFFERING:
+        return ""
+    unit = "patient" if by_patient else "image"
+    one = count == 1
+    return (
+        f"too few: only {count} {unit}{'' if one else 's'} gain{'s' if one else ''} differently, and the interval may "
+        f"cover less than its level with fewer than {FEW_DIFFERING}"
     )

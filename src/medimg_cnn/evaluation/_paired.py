@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from medimg_cnn._types import BoolVector, FloatVector
-from medimg_cnn.evaluation._auroc import auroc_covariance, auroc_of, placements
+from medimg_cnn.evaluation._auroc import auroc_caution, auroc_covariance, auroc_of, placements
 from medimg_cnn.evaluation._clustered import class_units, clustered_share, few_patients, t_quantile
 from medimg_cnn.evaluation._compared import AurocComparison, PairedFigure, margin_test, standardised, wald_p
 from medimg_cnn.evaluation._differences import (
@@ -26,6 +26,9 @@ from medimg_cnn.evaluation._proportions import proportion, z_quantile
 from medimg_cnn.evaluation._scoring_rules import clustered_mean_error
 
 __all__ = ["paired_auroc", "paired_figure"]
+
+_NEVER_APART = "no interval: the two are right and wrong on the same images"
+_NO_SPREAD = "no interval: the difference does not vary between patients"
 
 
 def paired_auroc(first: Scored, second: Scored, level: float) -> AurocComparison:
@@ -52,7 +55,8 @@ def paired_auroc(first: Scored, second: Scored, level: float) -> AurocComparison
     half = quantile * error if error > 0.0 else math.nan
     value = a.value - b.value
     alike = error == 0.0 and value == 0.0
-    reason = "" if first.patients is None else few_patients(int(first.patients.max()) + 1)
+    # A Wald interval, so it runs short where that of either area would.
+    reason = next(filter(None, (auroc_caution(first, area.value, "wald") for area in (a, b))), "")
     if alike:
         reason = "no interval: both rank every pair of cases alike"
     elif not error > 0.0:
@@ -139,9 +143,7 @@ def _mean_difference(gain: FloatVector, data: Scored, level: float) -> tuple[Est
         method="ratio estimator by patient, Wald with t",
         n=data.n,
         level=level,
-        reason=few_patients(freedom + 1)
-        if half > 0.0
-        else "no interval: the two do not differ enough to judge",
+        reason=few_patients(freedom + 1) if half > 0.0 else _NO_SPREAD if gain.any() else _NEVER_APART,
         standard_error=error,
     )
     return found, freedom

@@ -165,7 +165,7 @@ def log_loss_of(data: Scored, *, level: float, clip: float = 0.0) -> Estimate:
             method="mean, log scale",
             n=data.n,
             level=level,
-            reason=f"{bad} images had a probability of exactly 0 or 1 and the other outcome",
+            reason=f"{bad} image{'s' * (bad != 1)} had a probability of exactly 0 or 1 and the other outcome",
             dropped=data.dropped,
         )
     return _mean_loss(losses.astype(np.float64) + 0.0, data, level, scale="log", high=math.inf)

@@ -56,7 +56,9 @@ def comparison_document(
             SectionContent("disagreement", "Where they disagree", tuple(_disagreement(found, facts)))
         )
     if facts.margin is not None:
-        sections.append(SectionContent("margins", "Margins", tuple(margin_blocks(found, facts.margin))))
+        sections.append(
+            SectionContent("margins", "Margins", tuple(margin_blocks(found, facts.margin, facts.level)))
+        )
     if found.net_benefit:
         sections.append(
             SectionContent("net-benefit", "Net benefit", tuple(net_benefit_blocks(found.net_benefit, facts)))

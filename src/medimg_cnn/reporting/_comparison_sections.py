@@ -35,7 +35,7 @@ def p_cell(value: float, reason: str = "") -> Cell:
     return "<0.001" if value < 0.001 else value
 
 
-def margin_blocks(found: Comparison, margin: float) -> list[Block]:
+def margin_blocks(found: Comparison, margin: float, level: float) -> list[Block]:
     """Return what the intervals say of the margin."""
     tests = [("AUROC", found.auroc_non_inferiority)]
     tests += [(LABELS[f.name], f.non_inferiority) for f in figures_of(found)]
@@ -66,7 +66,8 @@ def margin_blocks(found: Comparison, margin: float) -> list[Block]:
             (
                 (
                     "Non-inferior: the whole interval lies above minus the margin; superior: above 0; equivalent: "
-                    "within the margin on both sides. The p value is of a loss as large as the margin."
+                    "within the margin on both sides. The one-sided p value is of a loss as large as the margin, and "
+                    f"belongs to that interval: non-inferior where it is below {(1.0 - level) / 2.0:.3g}."
                 ),
             ),
         ),
@@ -208,8 +209,8 @@ def _paired_methods(facts: ComparisonFacts) -> list[tuple[str, str, str]]:
     rows.append(
         (
             "Net benefit",
-            "Mean of the paired differences of what each image gains, Student's t",
-            "Vickers and Elkin 2006, doi:10.1177/0272989X06295361",
+            "Mean of the paired differences of what each image gains, Student's t; of one model, limits of shares",
+            "Vickers and Elkin 2006, doi:10.1177/0272989X06295361; Zou and Donner 2008, doi:10.1002/sim.3095",
         )
     )
     return rows

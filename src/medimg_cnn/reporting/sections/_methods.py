@@ -78,7 +78,7 @@ _ALWAYS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "Decision curve",
-        "Net benefit; interval of the mean at each threshold; against acting on all, limits of two shares combined",
+        "Net benefit, and the same less that of acting on all; limits of two shares combined, at each threshold",
         "Vickers and Elkin 2006, doi:10.1177/0272989X06295361; Zou and Donner 2008, doi:10.1002/sim.3095",
     ),
 )
