@@ -224,3 +224,16 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
         atomic_write(path, fail)
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["kept.txt"]
+
+
+def test_printing_names_no_file_and_no_patient() -> None:
+    predictions = Predictions(
+        y_true=[0, 1],
+        logit=[-1.0, 2.0],
+        probability=[0.25, 0.875],
+        sample_id=["a/secret.png", "b"],
+        patient_id=["Doe", "Roe"],
+    )
+    assert (
+        repr(predictions) == "Predictions(test: 2 images, 1 positive, patients 2, probability 0.250 to 0.875)"
+    )

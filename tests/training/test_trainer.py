@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from medimg_cnn._keras import keras
+from medimg_cnn.data import load_dataset
 from medimg_cnn.errors import ArgumentError, ArtifactError, MedimgCnnWarning, TrainingError
 from medimg_cnn.evaluation import auroc
 from medimg_cnn.models import build_cnn
@@ -334,3 +335,11 @@ def test_what_does_not_fit_is_refused_in_words(make_source: Make) -> None:
         run = trainer.fit(make_source())
     with pytest.raises(ArgumentError, match=r"images: must have the shape"):
         run.predict(make_source(size=16))
+
+
+def test_validation_on_the_training_images_is_refused() -> None:
+    labels = np.arange(40) % 2
+    images = np.random.default_rng(0).random((40, 12, 12), dtype=np.float32)
+    data = load_dataset((images, labels), positive=1, patients=np.arange(40), audit="off")
+    with pytest.raises(ArgumentError, match="validation: must hold other images than train"):
+        Trainer(model(), progress=False).fit(data.train, data.train)

@@ -113,6 +113,14 @@ class Predictions:
         """Share of positives among the images, 0 to 1."""
         return float(self.y_true.mean())
 
+    def __repr__(self) -> str:
+        # Names of files and patients stay out of logs.
+        patients = "unknown" if self.patient_id is None else str(np.unique(self.patient_id).size)
+        return (
+            f"Predictions({self.part}: {self.n} images, {int(self.y_true.sum())} {self.classes[1]}, "
+            f"patients {patients}, probability {self.probability.min():.3f} to {self.probability.max():.3f})"
+        )
+
     def select(self, mask: BoolVector) -> Predictions:
         """Return the rows where ``mask``, (n,) bool, is True, in their order."""
         keep = np.asarray(mask, dtype=np.bool_)

@@ -124,7 +124,7 @@ def choose_classes(
         return second, first
     raise LabelError(
         f"{origin}: which label is positive is not known; the labels are {listed}. "
-        f"Name the class that has the condition, for example positive={second!r}."
+        f"Name the one that has the condition: positive={first!r} or positive={second!r}."
     )
 
 

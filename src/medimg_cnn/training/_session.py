@@ -160,8 +160,8 @@ class Session:
         self._stack.close()
         self._signals.pass_on()
         sys.stderr.write(
-            f"medimg_cnn: ended by SIGTERM; the run in {self.folder} was saved at epoch {self._loop.epoch}, step "
-            f"{self._loop.index}.\n"
+            f"medimg_cnn: ended by SIGTERM after {len(self._loop.records)} of {self._loop.epochs} epochs; the run is "
+            f"saved. Go on with Trainer.resume({str(self.folder)!r}).fit(...).\n"
         )
         raise SystemExit(TERMINATED)
 

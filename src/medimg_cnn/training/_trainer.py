@@ -47,11 +47,12 @@ class TrainingInterrupted(KeyboardInterrupt):
 
 
 class Trainer:
-    """Trains a model with binary cross-entropy and keeps the epoch with the best validation AUROC.
+    """Trains a model with binary cross-entropy and keeps the best epoch by validation AUROC.
 
-    AdamW with warm-up and cosine decay; a moving average of the weights is what is judged and kept;
-    training stops early when validation no longer improves; at the end the operating point is chosen on
-    validation. The same seed on the same machine gives the same weights, bit for bit.
+    AdamW with warm-up and cosine decay; a moving average of the weights is what is judged and kept, the best
+    of the second half of the epochs, in which training also stops when validation no longer improves; at the
+    end the operating point is chosen on validation. The same seed on the same machine gives the same weights,
+    bit for bit.
 
     Args:
         model: what ``build_cnn`` returned, or any ``keras.Model`` whose last layers are a "logit" of
@@ -246,7 +247,7 @@ class Trainer:
         self, loop: Loop, folder: Path | None, environment: dict[str, str]
     ) -> TrainingInterrupted:
         run = None if loop.kept is None else self._result(loop.kept, loop, None, environment)
-        message = f"Training was interrupted in epoch {loop.epoch} of {loop.epochs}."
+        message = f"Training was interrupted in epoch {min(loop.epoch, loop.epochs)} of {loop.epochs}."
         if run is not None:
             message += (
                 f" The best epoch so far, {loop.selection.kept_epoch}, is in this exception's attribute run "
@@ -287,10 +288,16 @@ def _check_together(train: ImageSource, validation: ImageSource) -> None:
             f"validation: must have the classes (negative, positive) = {tuple(train.classes)} of train; "
             f"got {tuple(validation.classes)}. Load both with the same positive=."
         )
+    same = train.fingerprint is not None and train.fingerprint == validation.fingerprint
+    if same and np.intersect1d(train.sample_ids, validation.sample_ids).size:
+        raise ArgumentError(
+            "validation: must hold other images than train; they share some of one dataset. "
+            "Pass data.train and data.validation."
+        )
     if train.patient_ids is None or validation.patient_ids is None:
         return
     shared = np.intersect1d(train.patient_ids, validation.patient_ids).size
-    if shared and (train.fingerprint is None or train.fingerprint != validation.fingerprint):
+    if shared and not same:
         raise ArgumentError(
             f"validation: must not share patients with train; {shared} are in both. "
             "Take both from one call of load_dataset, which divides by patient."
