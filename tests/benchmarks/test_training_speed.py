@@ -22,7 +22,7 @@ from medimg_cnn.training._step import logit_model, make_optimizer, make_train_st
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.slow]
 
-IMAGES, SIDE, BATCH, EPOCHS = 640, 64, 32, 6
+IMAGES, SIDE, BATCH, EPOCHS = 320, 64, 32, 5
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def ours(data: mc.Dataset, folder: Path | None) -> list[float]:
 def test_the_trainer_is_as_fast_as_its_step(data: mc.Dataset, tmp_path: Path) -> None:
     # By turns, and the best epoch of each: others use the machine too.
     rates: dict[str, list[float]] = {"bare loop": [], "Trainer": [], "Trainer with a directory": []}
-    for turn in range(3):
+    for turn in range(2):
         rates["bare loop"] += bare(data)
         rates["Trainer"] += ours(data, None)
         rates["Trainer with a directory"] += ours(data, tmp_path / str(turn))

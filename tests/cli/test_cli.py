@@ -106,13 +106,11 @@ def test_predict_to_a_file_goes_on_where_it_was(place, tmp_path, capsys):
 
 
 def test_evaluate_writes_a_report_and_recalibrates_only_when_asked(place, tmp_path, capsys):
-    options = ("--patients", "patient_id", "--output", tmp_path / "report.html", "--quiet")
+    options = ("--patients", "patient_id", "--output", tmp_path / "report.html", "--quiet", "--json")
     code, out, _ = run(capsys, "evaluate", place / "bundle.zip", place / "phantoms", *options)
     assert code == 0
-    assert "auroc" in out
     assert "Against development" in (tmp_path / "report.html").read_text("utf-8")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["report.html"]
-    code, out, _ = run(capsys, "evaluate", place / "bundle.zip", place / "phantoms", *options, "--json")
     assert {test["name"] for test in json.loads(out)["tests"]} == {
         "prevalence",
         "size",
@@ -208,6 +206,7 @@ def test_an_error_inside_is_code_1(place, capsys, monkeypatch):
     assert "Traceback" in error
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_is_no_error(place):
     done = subprocess.run(
         f"{sys.executable} -m medimg_cnn predict {place}/bundle.zip {place}/phantoms --quiet | head -n 1",

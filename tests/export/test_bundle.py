@@ -29,6 +29,7 @@ def test_a_bundle_predicts_bit_for_bit_as_the_run(bundle, run, data):
     assert np.ptp(ours.logit) > 0.01
 
 
+@pytest.mark.slow
 def test_a_fresh_process_predicts_the_same(bundle_zip, run, data, tmp_path):
     images, _ = data.test.arrays()
     np.save(tmp_path / "images.npy", np.rint(images[..., 0] * 255).astype(np.uint8))
@@ -81,7 +82,7 @@ def test_a_bundle_names_no_image_and_no_patient(bundle_folder, data):
 
 
 @pytest.mark.parametrize("name", get_args(Architecture))
-@pytest.mark.parametrize("shape", [(33, 28, 1), (70, 64, 3)])
+@pytest.mark.parametrize("shape", [(33, 28, 1), pytest.param((70, 64, 3), marks=pytest.mark.slow)])
 def test_every_architecture_is_told_from_its_model(name, shape):
     from medimg_cnn._keras import keras
 

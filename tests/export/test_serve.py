@@ -212,6 +212,7 @@ def driven(bundle) -> Iterator[str]:
     yield from run_server(Starlette(routes=routes))
 
 
+@pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome is installed")
 def test_an_image_dropped_on_the_page_shows_its_result(driven, address, tmp_path):

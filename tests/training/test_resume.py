@@ -138,12 +138,12 @@ def stopped(
 @pytest.mark.parametrize(
     "how",
     [
-        (3, die, {}),
-        (9, die, {}),
+        pytest.param((3, die, {}), marks=pytest.mark.slow),
+        pytest.param((9, die, {}), marks=pytest.mark.slow),
         (9, die, {"checkpoint_steps": 2}),
         (14, interrupt, {}),
         (4, terminate, {}),
-        (16, interrupt, {}),
+        pytest.param((16, interrupt, {}), marks=pytest.mark.slow),
     ],
 )
 def test_a_stopped_run_goes_on_bit_for_bit(
@@ -159,6 +159,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(
     assert values(again) == reference, "a finished run is loaded"
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_again_and_again_comes_to_its_end(
     sources: Any, reference: Any, tmp_path: Path
 ) -> None:
@@ -233,7 +234,13 @@ def test_signals_are_left_alone_in_another_thread(sources: Any, tmp_path: Path) 
     assert len(runs) == 1
 
 
-@pytest.mark.parametrize("damage", ["flip", "cut", "missing", "manifest", "extra"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "flip",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("cut", "missing", "manifest", "extra")),
+    ],
+)
 def test_a_damaged_checkpoint_is_passed_over_with_a_warning(
     sources: Any, reference: Any, tmp_path: Path, damage: str
 ) -> None:
@@ -388,7 +395,8 @@ def test_a_model_that_cannot_be_rebuilt_is_asked_for(sources: Any, reference: An
     (folder / "checkpoints" / "start.keras").write_bytes(b"x")
     with pytest.raises(ArtifactError, match=r"start\.keras: is missing, or not the file"):
         Trainer.resume(folder)
-    other = mc.build_cnn((12, 12, 1), width=4)
+    image = keras.layers.Input((12, 12, 1))
+    other = keras.Model(image, keras.layers.Dense(1, name="logit")(keras.layers.Flatten()(image)))
     with pytest.raises(ArtifactError, match="not those of this model"):
         Trainer.resume(folder, model=other, progress=False).fit(*sources)
     assert values(Trainer.resume(folder, model=model(), progress=False).fit(*sources)) == reference
