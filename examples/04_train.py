@@ -1,4 +1,4 @@
-"""Train with the Trainer: best epoch of the second half kept, operating point chosen on validation, run saved and reloaded."""
+"""Train with the Trainer: a late best epoch kept, operating point chosen on validation, run saved and reloaded."""
 
 from __future__ import annotations
 
