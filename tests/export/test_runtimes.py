@@ -43,7 +43,7 @@ def test_onnx_agrees_from_pixels_to_decision(fit, channels, make_run, shaken, tm
     pytest.importorskip("jax2onnx", reason="pip install medimg-cnn[export]")
     onnxruntime = pytest.importorskip("onnxruntime")
     how = mc.data.Preprocessing(image_size=(14, 12), channels=channels, fit=fit)
-    made = make_run(shaken(mc.build_cnn(how.image_shape, width=4)), None, how.to_dict())
+    made = make_run(shaken(mc.build_cnn(how.image_shape, width=4), 1), None, how.to_dict())
     bundle = mc.load_bundle(mc.save_bundle(made, tmp_path / "model.zip", classes=("well", "ill")))
     written = export_model(bundle, tmp_path / "model.onnx")
     assert written.difference < 1e-5
