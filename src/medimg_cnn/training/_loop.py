@@ -133,6 +133,10 @@ class Loop:
         """The moment's place in the run: steps done, and one more for each validation done."""
         return (self.epoch - 1) * (self.steps_per_epoch + 1) + self.index
 
+    def steps_done(self, number: int) -> int:
+        """Return how many steps are done at the moment with this number; -1 is that before the start."""
+        return number - number // (self.steps_per_epoch + 1)
+
     @property
     def mean_loss(self) -> float:
         """Of the epoch's steps so far."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 from contextlib import ExitStack, suppress
@@ -123,20 +124,21 @@ class Session:
         if self._progress.due:
             loop.check_losses()
             self._progress.step(loop.epoch, loop.index, loop.mean_loss)
-        done = (loop.epoch - 1) * loop.steps_per_epoch + loop.index
-        # The end of an epoch is saved when it has been judged.
-        if self._every is not None and done % self._every == 0 and loop.index < loop.steps_per_epoch:
+        # The end of an epoch is written while it is judged.
+        if self._due(loop):
             self._save()
+        if loop.index < loop.steps_per_epoch:
+            self._hold()
         self._signals.check()
 
     def epoch(self, loop: Loop, record: EpochRecord, *, kept: bool) -> None:
-        """Show and write the epoch's figures, and save."""
+        """Show and write the epoch's figures."""
         self._progress.epoch(record, kept=kept)
         if self.folder is not None:
             log_event(self.folder, "epoch", **asdict(record), kept=kept)
             with suppress(OSError):  # a full disk is reported with the checkpoint
                 write_history(self.folder, loop.records)
-            self._save()
+        self._hold()
         self._signals.check()
 
     def finished(self) -> None:
@@ -165,8 +167,24 @@ class Session:
         )
         raise SystemExit(TERMINATED)
 
-    def _save(self, **options: Any) -> None:
+    def _due(self, loop: Loop) -> bool:
+        if loop.index == loop.steps_per_epoch:
+            return True
+        # Twice as often as promised: one is written while the steps up to the next are trained.
+        return self._every is not None and loop.steps_done(loop.number) % math.ceil(self._every / 2) == 0
+
+    def _save(self) -> None:
         if self._checkpoints is not None:
             snapshot = self._loop.snapshot()
-            self._checkpoints.save(snapshot, **options)
+            self._checkpoints.save(snapshot)
             log_event(self.folder, "checkpoint", number=snapshot.number)
+
+    def _hold(self) -> None:
+        """Wait for the checkpoint that is being written, where another step would put more than an interval at risk."""
+        if self._checkpoints is None:
+            return
+        loop = self._loop
+        interval = loop.steps_per_epoch if self._every is None else self._every
+        at_risk = loop.steps_done(loop.number) - loop.steps_done(self._checkpoints.newest)
+        if at_risk >= interval:
+            self._checkpoints.wait()

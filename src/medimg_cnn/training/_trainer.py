@@ -62,7 +62,8 @@ class Trainer:
         directory: where to write ``model.keras``, ``result.json``, ``run.json``, ``history.csv`` and
             ``events.jsonl``; None: nothing is written. While it trains, the two newest checkpoints are there too.
         overwrite: whether a run in ``directory`` may be replaced.
-        checkpoint_steps: steps between checkpoints, at least 1, beside the one after every epoch.
+        checkpoint_steps: how many steps a kill may cost at most, at least 1; None: an epoch. Checkpoints are written
+            beside the training, at the end of every epoch and every half of these steps.
         progress: whether to show a bar (on a terminal) or a line an epoch (elsewhere).
 
     Raises:
