@@ -9,7 +9,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from medimg_cnn.artifacts import EpochRecord
 from medimg_cnn.errors import TrainingError
