@@ -50,6 +50,7 @@ class RunRecord:
         train: see ``describe_source``; so is ``validation``, None without one.
         preprocessing: how an image file became an input, as JSON values; None where it was not known.
         environment: package versions and the like.
+        id: of the run, its own; empty in records of before there was one.
     """
 
     config: Mapping[str, Any]
@@ -63,6 +64,7 @@ class RunRecord:
     validation: Mapping[str, Any] | None
     preprocessing: Any = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    id: str = ""
 
     def save(self, folder: Path) -> None:
         """Write ``run.json``; from then on the run can be gone on with."""
