@@ -18,7 +18,7 @@ from medimg_cnn.training import Trainer, TrainerConfig
 from medimg_cnn.training._checkpoints import Checkpoints
 from medimg_cnn.training._imbalance import Imbalance
 from medimg_cnn.training._loop import Loop
-from medimg_cnn.training._step import logit_model, make_optimizer, make_train_step
+from medimg_cnn.training._step import Batch, logit_model, make_optimizer, make_train_step
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.slow]
 
@@ -43,8 +43,9 @@ def bare(data: mc.Dataset) -> list[float]:
     loop = Loop(model, None, config, train, None)
     optimizer = make_optimizer(config, 100)
     optimizer.build(model.trainable_variables)
-    step = make_train_step(model, optimizer, None, config, Imbalance.plan(config, train.labels))
-    state, key, ones = loop._state, jax.random.key(0), np.ones(BATCH, np.float32)
+    step = make_train_step(model, optimizer, None, config, Imbalance.plan(config, train.labels), rows=BATCH)
+    state, key = loop._state, np.asarray(jax.random.key_data(jax.random.key(0)))
+    ones = np.ones(BATCH, np.float32)
     labels, rates = train.labels.astype(np.float32), []
     steps = train.n // BATCH
     for _ in range(EPOCHS):
@@ -52,7 +53,7 @@ def bare(data: mc.Dataset) -> list[float]:
         started = time.perf_counter()
         for index in range(steps):
             rows = order[index * BATCH : (index + 1) * BATCH]
-            state, loss = step(state, train.read(rows), labels[rows], ones, key)
+            state, loss, _ = step(state, Batch(train.read(rows), labels[rows], ones, key))
         loss.block_until_ready()
         rates.append(steps * BATCH / (time.perf_counter() - started))
     return rates[1:]

@@ -117,13 +117,15 @@ def test_the_surplus_of_the_last_batch_counts_nothing(make_source: Make) -> None
     # Seen on the step itself: labels under weight 0 may be anything; under weight 1 they matter.
     import jax
 
-    from medimg_cnn.training._step import TrainState, logit_model, make_optimizer, make_train_step
+    from medimg_cnn.training._step import Batch, TrainState, logit_model, make_optimizer, make_train_step
 
     logits = logit_model(model(prior=0.2))
     config = TrainerConfig(epochs=1)
     optimizer = make_optimizer(config, 10)
     optimizer.build(logits.trainable_variables)
-    step = make_train_step(logits, optimizer, None, config, Imbalance.plan(config, train.labels))
+    plan = Imbalance.plan(config, train.labels)
+    step = make_train_step(logits, optimizer, None, config, plan, rows=20)
+    key = jax.random.key_data(jax.random.key(0))
 
     def loss(labels: np.ndarray, weight: np.ndarray) -> float:
         values = [np.asarray(v.value) for v in logits.trainable_variables]
@@ -133,9 +135,10 @@ def test_the_surplus_of_the_last_batch_counts_nothing(make_source: Make) -> None
             [np.asarray(v.value) for v in optimizer.variables],
             values,
             [np.asarray(v.value) for v in logits.non_trainable_variables],
+            [],
             np.float32(0),
         )
-        return float(step(state, train.images, labels.astype(np.float32), weight, jax.random.key(0))[1])
+        return float(step(state, Batch(train.images, labels.astype(np.float32), weight, key))[1])
 
     weight = np.repeat([1.0, 0.0], 10).astype(np.float32)
     flipped = train.labels.copy()
@@ -165,21 +168,23 @@ def test_class_weights_are_mixed_with_the_images_they_belong_to(make_source: Mak
     import jax
 
     from medimg_cnn.augmentations import MixUp
-    from medimg_cnn.training._step import TrainState, logit_model, make_optimizer, make_train_step
+    from medimg_cnn.training._step import Batch, TrainState, logit_model, make_optimizer, make_train_step
 
     logits = logit_model(model(prior=0.2, dropout=0.0))
     config = TrainerConfig(epochs=1)
     optimizer = make_optimizer(config, 10)
     optimizer.build(logits.trainable_variables)
     train = make_source(20)
-    step = make_train_step(logits, optimizer, MixUp(alpha=1.0), config, Imbalance.plan(config, train.labels))
+    plan = Imbalance.plan(config, train.labels)
+    step = make_train_step(logits, optimizer, MixUp(alpha=1.0), config, plan, rows=20)
     values = [np.asarray(v.value) for v in logits.trainable_variables]
     other = [np.asarray(v.value) for v in logits.non_trainable_variables]
     slots = [np.asarray(v.value) for v in optimizer.variables]
     weight = np.where(train.labels == 1, 3.0, 1.0).astype(np.float32)
-    state = TrainState(values, other, slots, values, other, np.float32(0))
+    state = TrainState(values, other, slots, values, other, [], np.float32(0))
     key = jax.random.key(0)
-    loss = float(step(state, train.images, train.labels.astype(np.float32), weight, key)[1])
+    batch = Batch(train.images, train.labels.astype(np.float32), weight, jax.random.key_data(key))
+    loss = float(step(state, batch)[1])
     # At the start the logit is the same for every image, so the loss can be had from the labels alone.
     draw = MixUp(alpha=1.0).params(key, 20, SHAPE)
     mixed_weight = np.asarray(MixUp(alpha=1.0).apply_labels(draw, weight))

@@ -44,6 +44,11 @@ class Checkpoints:
         self._manager: Any = None
         self._saved = -1
 
+    def read(self, number: int) -> Snapshot:
+        """Return the checkpoint with this number, which another process has found to be whole."""
+        self._saved = number
+        return self._read(number)
+
     def restore(self) -> Snapshot | None:
         """Return the newest checkpoint whose bytes are those that were written; None where there is none.
 
@@ -133,9 +138,11 @@ class Checkpoints:
             self.folder.mkdir(parents=True, exist_ok=True)
             options = ocp.CheckpointManagerOptions(
                 max_to_keep=KEEP,
+                create=False,
                 cleanup_tmp_directories=True,
                 enable_async_checkpointing=False,
                 save_root_metadata=False,
+                multiprocessing_options=_alone(),
             )
             self._manager = ocp.CheckpointManager(self.folder.resolve(), options=options)
         return self._manager
@@ -178,6 +185,17 @@ class Checkpoints:
         for number in self._numbers():
             if not (self.folder / str(number) / _MANIFEST).exists():
                 shutil.rmtree(self.folder / str(number), ignore_errors=True)
+
+
+def _alone() -> Any:
+    """Return Orbax's options for reading and writing in this process without waiting for others."""
+    import jax
+    import orbax.checkpoint as ocp
+
+    if jax.process_count() == 1:
+        return ocp.options.MultiprocessingOptions()
+    process = jax.process_index()
+    return ocp.options.MultiprocessingOptions(primary_host=process, active_processes={process})
 
 
 def reserve(folder: Path, nbytes: int, *, copies: int) -> None:

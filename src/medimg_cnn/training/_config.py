@@ -17,11 +17,12 @@ from medimg_cnn._validation import (
 )
 from medimg_cnn.errors import ArgumentError
 
-__all__ = ["CalibrationMethod", "Loss", "Rule", "Sampling", "TrainerConfig"]
+__all__ = ["CalibrationMethod", "Loss", "Precision", "Rule", "Sampling", "TrainerConfig"]
 
 Rule: TypeAlias = Literal["youden", "sensitivity", "specificity", "cost", "fixed"]
 Sampling: TypeAlias = Literal["natural", "balanced"]
 Loss: TypeAlias = Literal["cross_entropy", "focal"]
+Precision: TypeAlias = Literal["float32", "bfloat16", "float16"]
 CalibrationMethod: TypeAlias = Literal["none", "temperature", "platt", "isotonic"]
 
 
@@ -42,6 +43,11 @@ class TrainerConfig:
         label_smoothing: 0 to below 0.5.
         patience: epochs without a better validation AUROC before training stops, at least 1; counted in the
             second half of the planned epochs, from which the kept epoch comes.
+        precision: in which training computes: "float32", which is as the model was built; "bfloat16" or "float16" from
+            float32 weights, with a float32 head, and a scaled loss in float16. Validation, the kept model and
+            predictions are in float32 always.
+        progressive: share of the epochs, the first ones, that train on images of half the height and width, 0 (none)
+            to 0.5: the kept epoch comes from the second half. Refused where the model's weights depend on the size.
         class_weight: None; "balanced" (each class the same weight in sum); or (weight of the
             negatives, weight of the positives), each above 0. The probabilities are corrected for this and
             for the next three.
@@ -76,6 +82,8 @@ class TrainerConfig:
     average: float = 0.99
     label_smoothing: float = 0.0
     patience: int = 15
+    precision: Precision = "float32"
+    progressive: float = 0.0
     class_weight: Literal["balanced"] | tuple[float, float] | None = None
     sampling: Sampling = "natural"
     loss: Loss = "cross_entropy"
@@ -96,6 +104,8 @@ class TrainerConfig:
         check_number("average", self.average, low=0.0, high=1.0, high_open=True)
         check_number("label_smoothing", self.label_smoothing, low=0.0, high=0.5, high_open=True)
         check_integer("patience", self.patience, low=1)
+        check_choice("precision", self.precision, ["float32", "bfloat16", "float16"])
+        check_number("progressive", self.progressive, low=0.0, high=0.5)
         self._check_class_weight()
         check_choice("sampling", self.sampling, ["natural", "balanced"])
         if self.sampling == "balanced" and self.class_weight == "balanced":

@@ -28,8 +28,8 @@ _PACKAGES = (
 )
 
 
-def describe_environment() -> dict[str, str]:
-    """Return name -> version or setting; no path, host or user name."""
+def describe_environment(devices: object = None) -> dict[str, str]:
+    """Return name -> version or setting; no path, host or user name. ``devices`` are those that the run uses."""
     found = {
         "medimg-cnn": __version__,
         "python": platform.python_version(),
@@ -41,6 +41,8 @@ def describe_environment() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[package] = "not installed"
     found["processors"] = str(os.cpu_count())
+    if devices is not None:
+        found["devices"] = str(devices)
     # Names only: a value may be a path.
     found["XLA_FLAGS"] = " ".join(flag.split("=", 1)[0] for flag in os.environ.get("XLA_FLAGS", "").split())
     commit = _git_commit()

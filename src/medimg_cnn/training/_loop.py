@@ -18,18 +18,23 @@ from medimg_cnn.artifacts import EpochRecord
 from medimg_cnn.errors import ArtifactError, TrainingError
 from medimg_cnn.evaluation import auroc
 from medimg_cnn.training._config import TrainerConfig
+from medimg_cnn.training._devices import Devices
 from medimg_cnn.training._imbalance import Imbalance
 from medimg_cnn.training._predict import predict_logits
+from medimg_cnn.training._scaling import first_scale
 from medimg_cnn.training._selection import Selection
 from medimg_cnn.training._snapshot import HostArrays, Snapshot, on_host
 from medimg_cnn.training._source import ImageSource
 from medimg_cnn.training._step import (
+    Batch,
     TrainState,
+    TrainStep,
     logit_model,
     make_logit_function,
     make_optimizer,
     make_train_step,
 )
+from medimg_cnn.training._variants import variant
 
 __all__ = ["Kept", "Loop", "Watcher"]
 
@@ -41,6 +46,15 @@ class Watcher(Protocol):
 
     def check(self) -> None:
         """Be called often: between any two batches."""
+        ...
+
+    @property
+    def asked(self) -> int:
+        """The signal that asked this process to stop, or 0; looked at before each step where there are several."""
+        ...
+
+    def told(self, number: int) -> None:
+        """Be called between two steps, in every process, where a signal asked one of them to stop."""
         ...
 
     def step(self, loop: Loop) -> None:
@@ -63,8 +77,8 @@ class Kept:
         copy = keras.models.clone_model(model)
         part = logit_model(copy)
         for variables, values in (
-            (part.trainable_variables, self.weights),
-            (part.non_trainable_variables, self.other),
+            (part.trainable_variables, on_host(self.weights)),
+            (part.non_trainable_variables, on_host(self.other)),
         ):
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
@@ -81,6 +95,7 @@ class Loop:
         kept: the best epoch's weights and validation logits; None before the first judgement.
         selection: says which epoch that is.
         imbalance: how the classes are treated.
+        devices: that batches are divided among.
     """
 
     def __init__(
@@ -90,28 +105,37 @@ class Loop:
         config: TrainerConfig,
         train: ImageSource,
         validation: ImageSource | None,
+        *,
+        devices: Devices | None = None,
     ) -> None:
         self.config, self.train, self.validation = config, train, validation
+        self.devices = devices = Devices(1) if devices is None else devices
         self.batch_size = min(config.batch_size, train.n)
         self.steps_per_epoch = math.ceil(train.n / self.batch_size)
         self.epochs = config.planned_epochs(self.steps_per_epoch)
         self.imbalance = Imbalance.plan(config, train.labels)
         self._optimizer = make_optimizer(config, self.epochs * self.steps_per_epoch)
         self._optimizer.build(model.trainable_variables)
-        self._step = make_train_step(model, self._optimizer, augment, config, self.imbalance)
-        self._logits = make_logit_function(model)
+        self._half_epochs = int(config.progressive * self.epochs)
+        self._step, self._half_step = (
+            self._compile(variant(model, precision=config.precision, half=half), augment)
+            for half in (False, self._half_epochs > 0)
+        )
+        self._logits = make_logit_function(model, devices)
+        self._part = devices.own(np.arange(self.batch_size))
         self._labels = train.labels.astype(np.float32)
         negative, positive = self.imbalance.weights
         self._weights = np.where(train.labels == 1, positive, negative).astype(np.float32)
-        weights = [jnp.copy(variable.value) for variable in model.trainable_variables]
-        self._start_from_shifted_odds(model, weights)
+        weights = self._start_from_shifted_odds(model)
+        other = [variable.value for variable in model.non_trainable_variables]
         self._state = TrainState(
-            weights=weights,
-            other=[jnp.copy(variable.value) for variable in model.non_trainable_variables],
-            optimizer=[jnp.copy(variable.value) for variable in self._optimizer.variables],
-            average=[jnp.copy(value) for value in weights],
-            average_other=[jnp.copy(variable.value) for variable in model.non_trainable_variables],
-            step=jnp.zeros((), jnp.float32),
+            weights=devices.copy(weights),
+            other=devices.copy(other),
+            optimizer=devices.copy([variable.value for variable in self._optimizer.variables]),
+            average=devices.copy(weights),
+            average_other=devices.copy(other),
+            scaling=devices.copy(first_scale(config.precision)),
+            step=devices.copy([np.float32(0)])[0],
         )
         self.epoch, self.index = 1, 0
         self.records: list[EpochRecord] = []
@@ -120,13 +144,20 @@ class Loop:
         self._losses: list[jax.Array | float] = []
         self._checked = 0
         self._order = np.zeros(0, np.int64)
+        self._asked: jax.Array | None = None
+        self._ended = False
 
     @property
     def done(self) -> bool:
         """Whether all epochs are trained, or patience is at its end."""
         if not self.records:
             return False
-        return self.epoch > self.epochs or (self.validation is not None and self.selection.stop)
+        patient = self.validation is None or not self.selection.stop
+        return self._ended or self.epoch > self.epochs or not patient
+
+    def end(self) -> None:
+        """Let the epoch that was judged last be the last one."""
+        self._ended = True
 
     @property
     def number(self) -> int:
@@ -136,6 +167,15 @@ class Loop:
     def steps_done(self, number: int) -> int:
         """Return how many steps are done at the moment with this number; -1 is that before the start."""
         return number - number // (self.steps_per_epoch + 1)
+
+    @property
+    def last_loss(self) -> float:
+        """Of the step before; waits for it."""
+        return float(self._losses[-1])
+
+    def averages(self) -> tuple[HostArrays, HostArrays]:
+        """Return copies of the averaged weights as they are now: those that are judged and kept."""
+        return on_host(self._state.average), on_host(self._state.average_other)
 
     @property
     def mean_loss(self) -> float:
@@ -203,9 +243,8 @@ class Loop:
                 raise ArtifactError(
                     f"checkpoint {snapshot.number}: its {name} are not those of this model. Build the model as before."
                 )
-        state: dict[str, Any] = {
-            name: [jnp.asarray(value) for value in arrays[name]] for name in TrainState._fields
-        }
+        # Before there was a loss scale, checkpoints were without.
+        state: dict[str, Any] = {name: self.devices.copy(arrays.get(name, [])) for name in TrainState._fields}
         self._state = TrainState(**(state | {"step": state["step"][0]}))
         self.epoch, self.index = facts["epoch"], facts["index"]
         self._losses = [float(value) for value in facts["losses"]]
@@ -252,6 +291,8 @@ class Loop:
         epoch, seed = self.epoch, self.config.seed
         order = self._order = self.imbalance.order(self.train.labels, seed=seed, epoch=epoch)
         keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), epoch), self.steps_per_epoch)
+        data = np.asarray(jax.random.key_data(keys))
+        step = self._half_step if epoch <= self._half_epochs else self._step
         while self.index < self.steps_per_epoch:
             rows = self._rows(self.index)
             weights = self._weights[rows]
@@ -260,12 +301,43 @@ class Loop:
                 missing = self.batch_size - rows.size
                 rows = np.concatenate([rows, order[:missing]])
                 weights = np.concatenate([weights, np.zeros(missing, np.float32)])
-            images = self.train.read(rows)
-            self._state, loss = self._step(self._state, images, self._labels[rows], weights, keys[self.index])
+            batch = self._batch(rows[self._part], weights[self._part], data[self.index], watcher)
+            self._state, loss, asked = step(self._state, batch)
             self._losses.append(loss)
             self.index += 1
             watcher.step(self)
+            if self.devices.together:
+                self._obey(asked, watcher)
         self.check_losses()
+
+    def _batch(self, rows: IntVector, weights: Any, key: Any, watcher: Watcher) -> Batch:
+        """Return the batch of which these rows are this process's."""
+        divide = self.devices.divide
+        asked = np.full(rows.size, watcher.asked, np.float32) if self.devices.together else None
+        return Batch(
+            images=divide(self.train.read(rows)),
+            labels=divide(self._labels[rows]),
+            weights=divide(weights),
+            key=key,
+            asked=None if asked is None else divide(asked),
+        )
+
+    def _obey(self, asked: jax.Array, watcher: Watcher) -> None:
+        """Stop in the same step as the other processes: what was asked in the step before is known to all by now."""
+        before, self._asked = self._asked, asked
+        if before is not None and float(before):
+            watcher.told(int(before))
+
+    def _compile(self, model: Any, augment: Any) -> TrainStep:
+        return make_train_step(
+            model,
+            self._optimizer,
+            augment,
+            self.config,
+            self.imbalance,
+            rows=self.batch_size,
+            devices=self.devices,
+        )
 
     def _validate(self, between: Callable[[], None]) -> tuple[FloatVector | None, float, float]:
         if self.validation is None:
@@ -277,7 +349,8 @@ class Loop:
             self.validation.read,
             self.validation.n,
             batch_size=_PREDICTION_BATCH,
-            between=between,
+            between=(lambda: None) if self.devices.together else between,
+            devices=self.devices,
         )
         if not np.isfinite(logit).all():
             raise TrainingError(
@@ -310,12 +383,14 @@ class Loop:
                     + self._batch_words((self.index - 1) % self.steps_per_epoch)
                 )
 
-    def _start_from_shifted_odds(self, model: Any, weights: list[jax.Array]) -> None:
+    def _start_from_shifted_odds(self, model: Any) -> HostArrays:
         """Shift the last bias by what the treatment of the classes does to the odds, so that it need not be learnt."""
         bias = model.get_layer("logit").bias
+        weights = on_host([variable.value for variable in model.trainable_variables])
         for index, variable in enumerate(model.trainable_variables):
             if bias is not None and variable is bias:
-                weights[index] = jnp.asarray(self.imbalance.start(weights[index]))
+                weights[index] = np.asarray(self.imbalance.start(weights[index]), np.float32)
+        return weights
 
 
 def _number(value: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from medimg_cnn._types import FloatVector, Images, IntVector
+from medimg_cnn.training._devices import Devices
 from medimg_cnn.training._step import LogitFunction
 
 __all__ = ["ReadImages", "predict_logits"]
@@ -25,14 +26,19 @@ def predict_logits(
     *,
     batch_size: int,
     between: Callable[[], None] = lambda: None,
+    devices: Devices | None = None,
 ) -> FloatVector:
-    """Return the logits, (n,) float64, of n images in their order; ``between`` is called before each batch."""
-    size = min(batch_size, n)
+    """Return the logits, (n,) float64, of n images in their order; ``between`` is called before each batch.
+
+    With several devices each batch is divided among them; each process reads its part, and has all logits.
+    """
+    size = min(batch_size, n) if devices is None else devices.filled(min(batch_size, n))
     parts = []
     for start in range(0, n, size):
         between()
         # The last batch is filled with its first image; the surplus is cut off below.
         rows = np.arange(start, start + size)
         rows[rows >= n] = start
-        parts.append(function(weights, other, read(rows)))
+        images = read(rows) if devices is None else devices.divide(read(devices.own(rows)))
+        parts.append(function(weights, other, images))
     return np.concatenate([np.asarray(part, dtype=np.float64) for part in parts])[:n]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,6 @@ import numpy as np
 from medimg_cnn._types import PathLike
 from medimg_cnn.augmentations import Augmentation
 from medimg_cnn.errors import ArgumentError, ArtifactError, DataError, MedimgCnnWarning
-from medimg_cnn.training._environment import describe_environment
 from medimg_cnn.training._identity import Digests, changes
 from medimg_cnn.training._outcome import describe
 from medimg_cnn.training._record import RunRecord, read_start
@@ -23,7 +23,7 @@ from medimg_cnn.training._source import ImageSource
 __all__ = ["Unfinished", "read_unfinished"]
 
 _NONE: Digests = np.zeros(0, np.uint32)
-_MATTERS = ("medimg-cnn", "keras", "jax", "jaxlib", "numpy", "platform")
+_MATTERS = ("medimg-cnn", "keras", "jax", "jaxlib", "numpy", "platform", "devices")
 """What may change the last bits of the weights."""
 
 
@@ -57,9 +57,8 @@ class Unfinished:
                 "images as they were, or begin a new run."
             )
 
-    def check_environment(self) -> None:
-        """Warn where another version of something goes on with the run."""
-        now = describe_environment()
+    def check_environment(self, now: Mapping[str, str]) -> None:
+        """Warn where another version of something, or other devices, go on with the run."""
         changed = [
             f"{name} {before} became {now[name]}"
             for name, before in self.record.environment.items()

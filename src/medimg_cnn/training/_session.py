@@ -11,15 +11,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from medimg_cnn.artifacts import EpochRecord
+from medimg_cnn.artifacts import EpochRecord, FitResult
 from medimg_cnn.errors import TrainingError
 from medimg_cnn.training._checkpoints import KEEP, Checkpoints, reserve
 from medimg_cnn.training._directory import clear, held, write_history
 from medimg_cnn.training._identity import image_digests
 from medimg_cnn.training._loop import Kept, Loop
+from medimg_cnn.training._observers import Observers
 from medimg_cnn.training._progress import TrainingProgress
 from medimg_cnn.training._record import CHECKPOINTS, RunRecord, log_event, write_start
 from medimg_cnn.training._signals import TERMINATED, StopSignals
+from medimg_cnn.training._together import all_or_none, from_leader
 
 __all__ = ["Session"]
 
@@ -29,18 +31,26 @@ class Session:
 
     Args:
         loop: what is trained.
-        folder: of the run; None: nothing is written, and SIGTERM is left alone.
+        directory: of the run; None: nothing is written, and SIGTERM is left alone. Of several processes the first
+            one writes.
         checkpoint_steps: see ``Trainer``.
-        show: whether to show progress.
+        show: whether to show progress, in the first process.
     """
 
-    def __init__(self, loop: Loop, folder: Path | None, *, checkpoint_steps: int | None, show: bool) -> None:
-        self.folder = folder
+    def __init__(
+        self, loop: Loop, directory: Path | None, *, checkpoint_steps: int | None, show: bool
+    ) -> None:
+        self._directory = directory
+        self.folder = folder = directory if loop.devices.leads else None
+        show = show and loop.devices.leads
         self._loop, self._every = loop, checkpoint_steps
-        self._progress = TrainingProgress(epochs=loop.epochs, steps=loop.steps_per_epoch, show=show)
-        self._signals = StopSignals(terminate=folder is not None, say=show)
+        self._progress = TrainingProgress(
+            epochs=loop.epochs, steps=loop.steps_per_epoch, batch_size=loop.batch_size, show=show
+        )
+        self._signals = StopSignals(terminate=directory is not None, say=show)
         self._checkpoints = None if folder is None else Checkpoints(folder / CHECKPOINTS)
         self._finished = False
+        self._observers = Observers()
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -56,7 +66,15 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stack.close()
+        try:
+            if kind is not None and not self._finished:
+                self._observers.fail(f"{kind.__name__}: {error}")
+        finally:
+            self._stack.close()
+
+    def observe(self, observers: Observers) -> None:
+        """Let these follow the run, from ``run`` on."""
+        self._observers = observers
 
     def begin(self, record: RunRecord, model: bytes) -> None:
         """Make room in the folder, and write the record and the first checkpoint.
@@ -83,12 +101,21 @@ class Session:
 
     def go_on(self) -> None:
         """Bring the loop to the newest checkpoint that is whole; to the start where there is none."""
-        if self._checkpoints is None:
+        if self._directory is None:
             return
-        snapshot = self._checkpoints.restore()
-        if snapshot is not None:
-            self._loop.restore(snapshot)
-        log_event(self.folder, "resumed", checkpoint=self._checkpoints.newest)
+        devices, snapshot, newest = self._loop.devices, None, -1
+        with all_or_none(devices):
+            if self._checkpoints is not None:
+                snapshot, newest = self._checkpoints.restore(), self._checkpoints.newest
+        newest = from_leader(devices, newest)
+        with all_or_none(devices):
+            if self._checkpoints is None and newest >= 0:
+                snapshot = Checkpoints(self._directory / CHECKPOINTS).read(newest)
+            if snapshot is not None:
+                self._loop.restore(snapshot)
+        log_event(self.folder, "resumed", checkpoint=newest)
+        auroc = self._loop.records[-1].validation_auroc if self._loop.records else math.nan
+        self._progress.go_on(auroc)
         self._progress.message(f"going on at epoch {self._loop.epoch}, step {self._loop.index + 1}")
 
     def run(self) -> Kept:
@@ -99,6 +126,7 @@ class Session:
             TrainingError: the loop failed; a note says which checkpoint is from before.
         """
         try:
+            self._observers.begin(self._loop)
             kept = self._loop.run(self)
         except TrainingError as error:
             log_event(self.folder, "failed", message=str(error))
@@ -108,7 +136,7 @@ class Session:
         if self._checkpoints is not None:
             self._checkpoints.wait()
         selection = self._loop.selection
-        if self._loop.epoch <= self._loop.epochs:
+        if self._loop.epoch <= self._loop.epochs and selection.stop:
             self._progress.message(
                 f"stopped: no better validation AUROC for {selection.patience} epochs; "
                 f"kept epoch {selection.kept_epoch}"
@@ -116,20 +144,31 @@ class Session:
         return kept
 
     def check(self) -> None:
-        """Stop the loop where a signal came."""
-        self._signals.check()
+        """Stop the loop where a signal came; several processes stop together, see ``told``."""
+        if not self._loop.devices.together:
+            self._signals.check()
+
+    @property
+    def asked(self) -> int:
+        """The signal that came here, or 0."""
+        return 0 if self._signals.received is None else int(self._signals.received)
+
+    def told(self, number: int) -> None:
+        """Stop the loop, because a signal came to one of the processes."""
+        self._signals.told(number)
 
     def step(self, loop: Loop) -> None:
         """Show progress and save, where either is due."""
         if self._progress.due:
             loop.check_losses()
             self._progress.step(loop.epoch, loop.index, loop.mean_loss)
+        self._observers.step(loop)
         # The end of an epoch is written while it is judged.
         if self._due(loop):
             self._save()
         if loop.index < loop.steps_per_epoch:
             self._hold()
-        self._signals.check()
+        self.check()
 
     def epoch(self, loop: Loop, record: EpochRecord, *, kept: bool) -> None:
         """Show and write the epoch's figures."""
@@ -138,12 +177,14 @@ class Session:
             log_event(self.folder, "epoch", **asdict(record), kept=kept)
             with suppress(OSError):  # a full disk is reported with the checkpoint
                 write_history(self.folder, loop.records)
+        self._observers.epoch(loop, record)
         self._hold()
-        self._signals.check()
+        self.check()
 
-    def finished(self) -> None:
+    def finished(self, result: FitResult) -> None:
         """Say that everything is written."""
         self._finished = True
+        self._observers.finish(result)
         log_event(self.folder, "finished", kept_epoch=self._loop.selection.kept_epoch)
 
     def stop(self) -> None:
@@ -153,19 +194,24 @@ class Session:
             SystemExit: with status 143, after SIGTERM, unless the user's own handler for it did otherwise.
         """
         received = self._signals.received
-        if self._checkpoints is not None and not self._finished:
-            self._checkpoints.save(self._loop.snapshot(), wait=True)
-            name = "" if received is None else received.name
-            log_event(self.folder, "stopped", signal=name, checkpoint=self._checkpoints.newest)
+        if not self._finished:
+            with all_or_none(self._loop.devices):
+                self._save_last("" if received is None else received.name)
         if received != signal.SIGTERM:
             return
         self._stack.close()
         self._signals.pass_on()
-        sys.stderr.write(
-            f"medimg_cnn: ended by SIGTERM after {len(self._loop.records)} of {self._loop.epochs} epochs; the run is "
-            f"saved. Go on with Trainer.resume({str(self.folder)!r}).fit(...).\n"
-        )
+        if self.folder is not None:
+            sys.stderr.write(
+                f"medimg_cnn: ended by SIGTERM after {len(self._loop.records)} of {self._loop.epochs} epochs; the run "
+                f"is saved. Go on with Trainer.resume({str(self.folder)!r}).fit(...).\n"
+            )
         raise SystemExit(TERMINATED)
+
+    def _save_last(self, name: str) -> None:
+        if self._checkpoints is not None:
+            self._checkpoints.save(self._loop.snapshot(), wait=True)
+            log_event(self.folder, "stopped", signal=name, checkpoint=self._checkpoints.newest)
 
     def _due(self, loop: Loop) -> bool:
         if loop.index == loop.steps_per_epoch:

@@ -58,6 +58,15 @@ class StopSignals:
         if self.received is not None:
             raise StopRequested
 
+    def told(self, number: int) -> None:
+        """Stop as if this signal had come here.
+
+        Raises:
+            StopRequested: always.
+        """
+        self.received = signal.Signals(number)
+        raise StopRequested
+
     def pass_on(self) -> None:
         """Call the handler that the user had set for the signal, if there was one."""
         if self.received is not None and callable(self._before.get(self.received)):

@@ -17,9 +17,12 @@ from numpy.typing import NDArray
 from medimg_cnn._keras import keras
 from medimg_cnn.errors import ArgumentError
 from medimg_cnn.training._config import TrainerConfig
+from medimg_cnn.training._devices import Devices
 from medimg_cnn.training._imbalance import Imbalance
+from medimg_cnn.training._scaling import finite, next_scale
 
 __all__ = [
+    "Batch",
     "LogitFunction",
     "TrainState",
     "TrainStep",
@@ -32,9 +35,22 @@ __all__ = [
 Arrays: TypeAlias = list[jax.Array]
 HostArray: TypeAlias = jax.Array | NDArray[np.float32]
 LogitFunction: TypeAlias = Callable[[Arrays, Arrays, HostArray], jax.Array]
-TrainStep: TypeAlias = Callable[
-    ["TrainState", HostArray, HostArray, HostArray, jax.Array], tuple["TrainState", jax.Array]
-]
+TrainStep: TypeAlias = Callable[["TrainState", "Batch"], tuple["TrainState", jax.Array, jax.Array]]
+
+
+class Batch(NamedTuple):
+    """What a step is given: b images and, beyond them, what fills them up to a multiple of the devices' number.
+
+    ``images`` are (b, h, w, c) float32, ``labels`` and ``weights`` (b,) float32, a weight of 0 leaves an image out;
+    ``key`` is the data of a random key; ``asked`` (b,) float32 or None is the signal, if any, that asked each row's
+    process to stop.
+    """
+
+    images: Any
+    labels: Any
+    weights: Any
+    key: Any
+    asked: Any = None
 
 
 class TrainState(NamedTuple):
@@ -42,7 +58,8 @@ class TrainState(NamedTuple):
 
     ``weights``, ``other`` (running means, dropout seeds) and ``optimizer`` are in the order of the
     model's and the optimizer's variables; ``average`` and ``average_other`` are the moving averages of
-    ``weights`` and of the running means, which belong together.
+    ``weights`` and of the running means, which belong together; ``scaling`` is the loss scale and the steps since it
+    changed, or empty.
     """
 
     weights: Arrays
@@ -50,6 +67,7 @@ class TrainState(NamedTuple):
     optimizer: Arrays
     average: Arrays
     average_other: Arrays
+    scaling: Arrays
     step: jax.Array
 
 
@@ -94,18 +112,31 @@ def make_optimizer(config: TrainerConfig, steps: int) -> Any:
 
 
 def make_train_step(
-    model: Any, optimizer: Any, augment: Any, config: TrainerConfig, imbalance: Imbalance
+    model: Any,
+    optimizer: Any,
+    augment: Any,
+    config: TrainerConfig,
+    imbalance: Imbalance,
+    *,
+    rows: int,
+    devices: Devices | None = None,
 ) -> TrainStep:
-    """Compile ``step(state, images, labels, weights, key) -> (state, loss)``.
+    """Compile ``step(state, batch) -> (state, loss, asked)`` for batches of ``rows`` images.
 
-    Images are (b, h, w, c) float32; labels and weights (b,) float32; a weight of 0 leaves an image
-    out. The loss returned is the mean over the others of weight times binary cross-entropy, or the focal loss
-    (Lin et al. 2017, arXiv:1708.02002), in nats; what is minimised is that mean over all b.
+    Where the model takes smaller images than the batch's, they are resized. The loss returned is the mean over
+    the images that count of weight times binary cross-entropy, or the focal loss (Lin et al. 2017,
+    arXiv:1708.02002), in nats; what is minimised is that mean over all rows. ``asked`` is the largest in the batch.
     """
+    devices = devices or Devices(1)
+    height, width, channels = model.input_shape[1:]
 
     def loss_of(
-        weights: Arrays, other: Arrays, x: jax.Array, loss_weights: tuple[jax.Array, jax.Array]
-    ) -> tuple[jax.Array, Arrays]:
+        weights: Arrays,
+        other: Arrays,
+        x: jax.Array,
+        loss_weights: tuple[jax.Array, jax.Array],
+        scaling: Arrays,
+    ) -> tuple[jax.Array, tuple[jax.Array, Arrays]]:
         logit, other = model.stateless_call(weights, other, x, training=True)
         logit, (weight, weight_of_positive) = logit[:, 0], loss_weights
         if imbalance.offset:
@@ -113,29 +144,37 @@ def make_train_step(
         if imbalance.gamma is not None:
             # softplus(z) is -log(1 - p), so that its exponential is a power of 1 - p.
             against, for_ = jax.nn.softplus(logit), jax.nn.softplus(-logit)
-            focal = weight_of_positive * jnp.exp(-imbalance.gamma * against) * for_
-            focal += (weight - weight_of_positive) * jnp.exp(-imbalance.gamma * for_) * against
-            return jnp.mean(focal), other
-        # The mean of weight * cross-entropy, where weight * label is mixed along with the images. Over all rows:
-        # divided by its own weights a batch would undo them, and divided by the images that count in it, the
-        # last and shorter batch of an epoch would move the weights as far as a whole one.
-        return jnp.mean(weight * jax.nn.softplus(logit) - weight_of_positive * logit), other
+            losses = weight_of_positive * jnp.exp(-imbalance.gamma * against) * for_
+            losses += (weight - weight_of_positive) * jnp.exp(-imbalance.gamma * for_) * against
+        else:
+            # Weight * cross-entropy, where weight * label is mixed along with the images.
+            losses = weight * jax.nn.softplus(logit) - weight_of_positive * logit
+        # The mean over all rows: divided by its own weights a batch would undo them, and divided by the images that
+        # count in it, the last and shorter batch of an epoch would move the weights as far as a whole one.
+        loss = jnp.mean(losses)
+        return (loss * scaling[0] if scaling else loss), (loss, other)
 
-    def step(
-        state: TrainState, images: HostArray, labels: HostArray, sample_weights: HostArray, key: jax.Array
-    ) -> tuple[TrainState, jax.Array]:
-        weight = jnp.asarray(sample_weights)
-        target = jnp.asarray(labels) * (1.0 - 2.0 * config.label_smoothing) + config.label_smoothing
+    def step(state: TrainState, batch: Batch) -> tuple[TrainState, jax.Array, jax.Array]:
+        # The filling is cut off here, so that what follows is the same on any number of devices.
+        images, labels, weight = (jnp.asarray(values)[:rows] for values in batch[:3])
+        counted = jnp.sum(weight > 0)
+        target = labels * (1.0 - 2.0 * config.label_smoothing) + config.label_smoothing
         weight_of_positive = weight * target
-        x = jnp.asarray(images)
+        x = images
+        if x.shape[1:3] != (height, width):
+            x = jax.image.resize(x, (rows, height, width, channels), "linear", antialias=True)
         if augment is not None:
-            drawn = augment.params(key, x.shape[0], x.shape[1:])
+            drawn = augment.params(jax.random.wrap_key_data(batch.key), rows, x.shape[1:])
             x = augment.apply(drawn, x)
             weight, weight_of_positive = (
                 augment.apply_labels(drawn, values) for values in (weight, weight_of_positive)
             )
         gradient = jax.value_and_grad(loss_of, has_aux=True)
-        (loss, other), grads = gradient(state.weights, state.other, x, (weight, weight_of_positive))
+        (_, (loss, other)), grads = gradient(
+            state.weights, state.other, x, (weight, weight_of_positive), state.scaling
+        )
+        if state.scaling:
+            grads = [value / state.scaling[0] for value in grads]
         weights, slots = optimizer.stateless_apply(state.optimizer, grads, state.weights)
         # The average starts short and grows to its full length, so that the first epochs count.
         decay = jnp.minimum(config.average, (1.0 + state.step) / (10.0 + state.step))
@@ -146,14 +185,21 @@ def make_train_step(
             decay * a + (1.0 - decay) * o if jnp.issubdtype(o.dtype, jnp.floating) else o
             for a, o in zip(state.average_other, other, strict=True)
         ]
-        return TrainState(
-            list(weights), list(other), list(slots), average, average_other, state.step + 1.0
-        ), loss * (x.shape[0] / jnp.sum(sample_weights > 0))
+        after = TrainState(
+            list(weights), list(other), list(slots), average, average_other, state.scaling, state.step + 1.0
+        )
+        if state.scaling:
+            taken = finite(grads, state.scaling[0])
+            after = jax.tree.map(lambda new, old: jnp.where(taken, new, old), after, state)
+            after = after._replace(scaling=next_scale(state.scaling, taken))
+        asked = jnp.zeros(()) if batch.asked is None else jnp.max(batch.asked)
+        return after, loss * (rows / counted), asked
 
-    return jax.jit(step, donate_argnums=0)
+    compiled: TrainStep = devices.compile(step, donate_argnums=0)
+    return compiled
 
 
-def make_logit_function(model: Any) -> LogitFunction:
+def make_logit_function(model: Any, devices: Devices | None = None) -> LogitFunction:
     """Compile ``logits(weights, other, images) -> (b,)`` float32, in inference mode."""
 
     def logits(weights: Arrays, other: Arrays, images: HostArray) -> jax.Array:
@@ -161,4 +207,7 @@ def make_logit_function(model: Any) -> LogitFunction:
         logit: jax.Array = output[:, 0]
         return logit
 
-    return jax.jit(logits)
+    if devices is None:
+        return jax.jit(logits)
+    compiled: LogitFunction = devices.compile(logits)
+    return compiled

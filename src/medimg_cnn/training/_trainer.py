@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
+import uuid
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Never, Self
 
 import numpy as np
 
 from medimg_cnn._types import PathLike
 from medimg_cnn._validation import check_integer
 from medimg_cnn.errors import ArgumentError
-from medimg_cnn.training._config import CalibrationMethod, Loss, Rule, Sampling, TrainerConfig
+from medimg_cnn.training._callbacks import CallbackObserver, check_callbacks
+from medimg_cnn.training._config import CalibrationMethod, Loss, Precision, Rule, Sampling, TrainerConfig
+from medimg_cnn.training._devices import DeviceChoice, Devices, check_devices
 from medimg_cnn.training._directory import finish_run, prepare_directory
 from medimg_cnn.training._environment import describe_environment
 from medimg_cnn.training._identity import describe_source
 from medimg_cnn.training._loop import Kept, Loop
+from medimg_cnn.training._observers import Observer, Observers
 from medimg_cnn.training._outcome import describe, fit_result
 from medimg_cnn.training._record import RunRecord, model_bytes
 from medimg_cnn.training._resume import Unfinished, read_unfinished
@@ -24,6 +31,9 @@ from medimg_cnn.training._session import Session
 from medimg_cnn.training._signals import StopRequested
 from medimg_cnn.training._source import ImageSource, check_source
 from medimg_cnn.training._step import logit_model
+from medimg_cnn.training._together import all_or_none, peers, same
+from medimg_cnn.training._tracker import Tracker, TrackerObserver, check_trackers
+from medimg_cnn.training._unknown import refuse_fit_options, refuse_trainer_options
 
 __all__ = ["Trainer", "TrainingInterrupted"]
 
@@ -64,7 +74,14 @@ class Trainer:
         overwrite: whether a run in ``directory`` may be replaced.
         checkpoint_steps: how many steps a kill may cost at most, at least 1; None: an epoch. Checkpoints are written
             beside the training, at the end of every epoch and every half of these steps.
+        devices: among how many of this process's devices each batch is divided, or "all". What is trained does not
+            depend on it but for the order of sums. Several processes: see ``medimg-cnn launch``.
+        trackers: what sends the course of the run elsewhere, such as ``TensorBoardTracker``; one that fails is left
+            out, with a warning.
+        callbacks: ``keras.callbacks.Callback`` objects. Their ``model`` is a copy with the averaged weights; setting
+            its ``stop_training`` ends the run after the epoch. In one process only.
         progress: whether to show a bar (on a terminal) or a line an epoch (elsewhere).
+        **unknown: none; another keyword is refused, with the one that was meant.
 
     Raises:
         ArgumentError: an option breaks its rule.
@@ -96,6 +113,8 @@ class Trainer:
         average: float = 0.99,
         label_smoothing: float = 0.0,
         patience: int = 15,
+        precision: Precision = "float32",
+        progressive: float = 0.0,
         class_weight: Literal["balanced"] | tuple[float, float] | None = None,
         sampling: Sampling = "natural",
         loss: Loss = "cross_entropy",
@@ -108,8 +127,13 @@ class Trainer:
         directory: PathLike | None = None,
         overwrite: bool = False,
         checkpoint_steps: int | None = None,
+        devices: DeviceChoice = "all",
+        trackers: Sequence[Tracker] = (),
+        callbacks: Sequence[Any] = (),
         progress: bool = True,
+        **unknown: Never,
     ) -> None:
+        refuse_trainer_options(unknown, _OPTIONS)
         self.config = TrainerConfig(
             epochs=epochs,
             batch_size=batch_size,
@@ -119,6 +143,8 @@ class Trainer:
             average=average,
             label_smoothing=label_smoothing,
             patience=patience,
+            precision=precision,
+            progressive=progressive,
             class_weight=class_weight,
             sampling=sampling,
             loss=loss,
@@ -141,12 +167,22 @@ class Trainer:
         if checkpoint_steps is not None:
             check_integer("checkpoint_steps", checkpoint_steps, low=1)
         self._directory, self._overwrite, self._progress = directory, overwrite, progress
-        self._checkpoint_steps = checkpoint_steps
+        self._checkpoint_steps, self._devices = checkpoint_steps, check_devices(devices)
+        self._trackers, self._callbacks = check_trackers(trackers), check_callbacks(callbacks)
+        self._more: tuple[Observer, ...] = ()
         self._unfinished: Unfinished | None = None
 
     @classmethod
     def resume(
-        cls, directory: PathLike, *, model: Any = None, augment: Any = None, progress: bool = True
+        cls,
+        directory: PathLike,
+        *,
+        model: Any = None,
+        augment: Any = None,
+        devices: DeviceChoice = "all",
+        trackers: Sequence[Tracker] = (),
+        callbacks: Sequence[Any] = (),
+        progress: bool = True,
     ) -> Self:
         """Return a trainer whose ``fit`` goes on with a run that was not finished, bit for bit.
 
@@ -157,6 +193,9 @@ class Trainer:
             directory: of the run. Only go on in folders that you trust.
             model: built as before; needed only where the folder's cannot be rebuilt (it has layers of your own).
             augment: built as before; needed only where it is a function or a class that is not registered.
+            devices: see ``Trainer``; on another number of them it goes on, but not bit for bit.
+            trackers: see ``Trainer``.
+            callbacks: see ``Trainer``; they do not remember what was before.
             progress: see ``Trainer``.
 
         Raises:
@@ -170,18 +209,22 @@ class Trainer:
             **TrainerConfig.from_dict(unfinished.record.config).to_dict(),
             directory=directory,
             checkpoint_steps=unfinished.record.checkpoint_steps,
+            devices=devices,
+            trackers=trackers,
+            callbacks=callbacks,
             progress=progress,
         )
         trainer._unfinished = unfinished
         return trainer
 
-    def fit(self, train: ImageSource, validation: ImageSource | None = None) -> Run:
+    def fit(self, train: ImageSource, validation: ImageSource | None = None, **unknown: Never) -> Run:
         """Train, and return the run with the kept weights.
 
         Args:
             train: the training split; both classes must occur.
             validation: the split on which the best epoch and the operating point are chosen. Without
                 it the last epoch is kept and the threshold is 0.5, with a warning.
+            **unknown: none; another keyword is refused, with the one that was meant.
 
         Returns:
             The ``Run``, whose ``model`` is a copy with the kept weights. The trainer's own model keeps those it
@@ -195,25 +238,45 @@ class Trainer:
             TrainingInterrupted: Ctrl-C was pressed. The step that runs is finished, and what was reached is saved.
             SystemExit: SIGTERM came and there is a ``directory``: what was reached is saved, the status is 143.
         """
-        self._check(train, validation)
-        unfinished = self._unfinished
-        folder = prepare_directory(self._directory, overwrite=self._overwrite, resume=unfinished is not None)
-        if unfinished is not None:
-            unfinished.check_images(train, validation)
-            if folder is not None and (folder / RESULT_FILE).is_file():
+        refuse_fit_options(unknown, _OPTIONS)
+        devices, unfinished = Devices(self._devices), self._unfinished
+        folder = None if self._directory is None else Path(self._directory)
+        with ExitStack() as stack:
+            stack.enter_context(peers(devices))
+            with all_or_none(devices):
+                self._check(train, validation)
+                if devices.leads:
+                    prepare_directory(folder, overwrite=self._overwrite, resume=unfinished is not None)
+                if unfinished is not None:
+                    unfinished.check_images(train, validation)
+            if unfinished is not None and folder is not None and (folder / RESULT_FILE).is_file():
                 return load_run(folder)
-            unfinished.check_environment()
-        environment = describe_environment()
-        loop = Loop(self._logit_model, self.augment, self.config, train, validation)
-        with Session(loop, folder, checkpoint_steps=self._checkpoint_steps, show=self._progress) as session:
+            with all_or_none(devices):
+                environment = describe_environment(devices)
+                if unfinished is not None and devices.leads:
+                    unfinished.check_environment(environment)
+                loop = Loop(self._logit_model, self.augment, self.config, train, validation, devices=devices)
+                session = Session(loop, folder, checkpoint_steps=self._checkpoint_steps, show=self._progress)
+                stack.enter_context(session)
+                model = (
+                    model_bytes(self.model, folder)
+                    if unfinished is None and devices.leads and folder
+                    else b""
+                )
+                record = self._record(loop, model, environment)
+            if devices.together:
+                same(devices, self._facts(record))
             if unfinished is not None:
                 session.go_on()
-            elif folder is not None:
-                model = model_bytes(self.model, folder)
-                session.begin(self._record(loop, model, environment), model)
+            else:
+                with all_or_none(devices):
+                    session.begin(record, model)
+            session.observe(self._observers(record if unfinished is None else unfinished.record, loop))
             try:
-                run = self._result(session.run(), loop, folder, environment)
-                session.finished()
+                kept = session.run()
+                with all_or_none(devices):
+                    run = self._result(kept, loop, folder, environment)
+                session.finished(run.result)
                 session.check()
             except StopRequested:
                 session.stop()
@@ -234,13 +297,39 @@ class Trainer:
             validation=None if validation is None else describe_source(validation),
             preprocessing=describe(getattr(loop.train, "preprocessing", None)),
             environment=environment,
+            id=uuid.uuid4().hex,
         )
+
+    def _observers(self, record: RunRecord, loop: Loop) -> Observers:
+        found = list(self._more)
+        if self._callbacks:
+            if loop.devices.together:
+                raise ArgumentError(
+                    f"callbacks: must be left out where {loop.devices.processes} processes train together: what one of "
+                    "them does the others would not. Pass trackers=."
+                )
+            found.append(CallbackObserver(self._callbacks, self.model))
+        if self._trackers and loop.devices.leads:
+            folder = None if self._directory is None else Path(self._directory)
+            found.append(TrackerObserver(self._trackers, record, folder))
+        return Observers(found)
+
+    def _facts(self, record: RunRecord) -> dict[str, Any]:
+        """What must be the same in all processes that train one run."""
+        weights = [np.asarray(variable.value).tobytes() for variable in self.model.variables]
+        return {
+            "configuration": [record.config, record.checkpoint_steps, record.environment["devices"]],
+            "augmentation": record.augment,
+            "model": [record.model, hashlib.sha256(b"".join(weights)).hexdigest()],
+            "training images": record.train,
+            "validation images": record.validation,
+        }
 
     def _result(self, kept: Kept, loop: Loop, folder: Path | None, environment: dict[str, str]) -> Run:
         said = {"augment": describe(self.augment), "model": self.model.name}
         result = fit_result(loop, kept, said=said, environment=environment)
         model = kept.into(self.model)
-        if folder is not None:
+        if folder is not None and loop.devices.leads:
             result = finish_run(folder, model, result)
         return Run(model, result, directory=folder)
 
@@ -281,6 +370,9 @@ class Trainer:
                 f"train: must hold both classes; all {train.n} images are "
                 f"{train.classes[int(train.labels[0])]!r}. Check the labels and the split."
             )
+
+
+_OPTIONS = [name for name in inspect.signature(Trainer).parameters if name not in {"model", "unknown"}]
 
 
 def _check_together(train: ImageSource, validation: ImageSource) -> None:

@@ -1,0 +1,109 @@
+"""The same network, for training only, at another precision or another image size; the weights are the same arrays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from medimg_cnn._keras import keras
+from medimg_cnn.errors import ArgumentError
+from medimg_cnn.training._config import Precision
+
+__all__ = ["half_size", "variant"]
+
+_SMALLEST = 8
+
+
+def half_size(shape: Sequence[int]) -> tuple[int, int, int]:
+    """Return the shape (height, width, channels) of images of half the size, rounded up."""
+    height, width, channels = shape
+    return -(-height // 2), -(-width // 2), channels
+
+
+def variant(model: Any, *, precision: Precision = "float32", half: bool = False) -> Any:
+    """Return a network that computes with ``model``'s weights, in their order, at another precision or half the size.
+
+    float32 is the precision that the model was built with. In the others, its float32 layers compute in 16 bits from
+    float32 weights; the layer "logit" stays as it is, and Keras's norms compute in float32 inside.
+
+    Raises:
+        ArgumentError: the weights depend on the size of the images, or a layer cannot be built again.
+    """
+    if precision == "float32" and not half:
+        return model
+    argument = "progressive" if half else "precision"
+    shape = half_size(model.input_shape[1:]) if half else tuple(model.input_shape[1:])
+    if min(shape[:2]) < _SMALLEST:
+        raise ArgumentError(
+            f"progressive: half-size images must have {_SMALLEST} pixels a side or more; these have {shape[0]} x "
+            f"{shape[1]}. Load larger images, or pass progressive=0."
+        )
+
+    def copied(layer: Any) -> Any:
+        config = layer.get_config()
+        if precision != "float32" and layer.name != "logit" and _policy(layer) == "float32":
+            config["dtype"] = f"mixed_{precision}"
+        return type(layer).from_config(config)
+
+    def called(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        if half and isinstance(layer, keras.layers.Reshape):
+            before = model.get_layer(layer.name)
+            target = _target(before.input.shape[1:], args[0].shape[1:], before.output.shape[1:])
+            layer = keras.layers.Reshape(target, name=layer.name, dtype=layer.dtype_policy)
+        return layer(*args, **kwargs)
+
+    try:
+        found = keras.models.clone_model(
+            model,
+            input_tensors=[keras.Input(shape, name=model.input.name)],
+            clone_function=copied,
+            call_function=called,
+            recursive=True,
+        )
+    except Exception as error:
+        raise ArgumentError(
+            f"{argument}: the model must be made of layers that can be built again; building it failed "
+            f"({type(error).__name__}: {str(error)[:200]}). Pass {_off(argument)}."
+        ) from error
+    before, after = ([(v.shape, v.dtype) for v in network.variables] for network in (model, found))
+    if before != after:
+        raise ArgumentError(
+            f"{argument}: the model's weights must not depend on the size of the images; those of {model.name!r} do (a "
+            f"dense layer over all pixels, as in the architecture 'cnn'). Take another architecture, for example "
+            f"'medcnn-s', or pass {_off(argument)}."
+        )
+    return found
+
+
+def _off(argument: str) -> str:
+    return "progressive=0" if argument == "progressive" else "precision='float32'"
+
+
+def _policy(layer: Any) -> str:
+    return str(getattr(layer.dtype_policy, "name", ""))
+
+
+def _target(old: Sequence[int], new: Sequence[int], target: Sequence[int]) -> list[int]:
+    """Return where a reshape of (old -> target) is to lead for ``new``.
+
+    Each axis of ``old`` becomes some neighbouring axes of ``target``, or some become one; the first of a group takes
+    the change, so that patches keep their size.
+
+    Raises:
+        ValueError: the new size cannot be divided so.
+    """
+    found: list[int] = []
+    sources, targets = list(old), list(target)
+    news = list(new)
+    while sources:
+        before, after, group = sources.pop(0), news.pop(0), [targets.pop(0)]
+        while before != math.prod(group):
+            if before < math.prod(group):
+                before, after = before * sources.pop(0), after * news.pop(0)
+            else:
+                group.append(targets.pop(0))
+        if after % math.prod(group[1:]):
+            raise ValueError(f"{after} pixels cannot be divided into patches of {math.prod(group[1:])}")
+        found += [after // math.prod(group[1:]), *group[1:]]
+    return found + targets
