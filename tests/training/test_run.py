@@ -88,3 +88,27 @@ def test_a_run_is_loaded_by_its_folder_or_a_file_in_it(run: Run, data: mc.Datase
     (tmp_path / "run.json").write_text("{}")
     with pytest.raises(ArtifactError, match=r"is not finished\. Finish it with Trainer\.resume"):
         load_run(tmp_path)
+
+
+def test_test_time_augmentation_is_the_mean_logit_over_views(run: Run, data: mc.Dataset) -> None:
+    from medimg_cnn.augmentations import Flip, MixUp, Noise
+
+    images, _ = data.test.arrays()
+    plain, mirrored = (
+        run.result.calibration.logit(run.probabilities(x)) for x in (images, images[:, :, ::-1])
+    )
+    found = run.predict(data.test, augment=Flip(horizontal=True, vertical=False, probability=1.0), draws=1)
+    both = run.result.calibration.logit(found.probability)
+    np.testing.assert_allclose(both, (plain + mirrored) / 2, atol=1e-5)
+    noise = Noise(sigma=0.2)
+    first = run.predict(data.test, augment=noise, draws=2, seed=4)
+    again = run.predict(data.test, augment=noise, draws=2, seed=4, batch_size=3)
+    np.testing.assert_allclose(first.logit, again.logit, atol=1e-6)
+    assert (first.logit != run.predict(data.test, augment=noise, draws=2, seed=5).logit).any()
+    np.testing.assert_allclose(
+        run.predict(data.test, augment=Noise(sigma=0.0)).logit, run.predict(data.test).logit, rtol=1e-12
+    )
+    with pytest.raises(ArgumentError, match="does not mix images"):
+        run.predict(data.test, augment=MixUp())
+    with pytest.raises(ArgumentError, match="draws: must be at least 1"):
+        run.predict(data.test, augment=noise, draws=0)

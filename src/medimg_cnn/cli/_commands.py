@@ -13,7 +13,7 @@ from typing import Any
 import medimg_cnn as mc
 from medimg_cnn.errors import ArgumentError
 
-__all__ = ["audit", "compare", "demo", "evaluate", "export", "predict", "report", "serve", "train"]
+__all__ = ["audit", "compare", "demo", "evaluate", "export", "launch", "predict", "report", "serve", "train"]
 
 _FIGURES = ("auroc", "sensitivity", "specificity", "ppv", "npv", "accuracy", "brier_score")
 
@@ -287,6 +287,22 @@ def _lines(found: mc.ClinicalReport) -> list[str]:
 def _names(options: Namespace, first: Any, second: Any) -> tuple[str, str]:
     a, b = first.name or options.bundle, second.name or options.other
     return (a, b) if a != b else (f"{a} ({options.bundle})", f"{b} ({options.other})")
+
+
+def launch(options: Namespace) -> dict[str, Any]:
+    """Start processes that train together; their exit status is that of the command."""
+    from medimg_cnn.cli._launch import launch as start
+
+    status = start(
+        ["-m", *options.script] if options.module else options.script,
+        processes=options.processes,
+        hosts=options.hosts,
+        host=options.host,
+        coordinator=options.coordinator,
+    )
+    if status:
+        raise SystemExit(status)
+    return {"processes": options.processes * options.hosts}
 
 
 def _csv(rows: list[dict[str, Any]]) -> str:

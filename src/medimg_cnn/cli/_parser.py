@@ -75,6 +75,12 @@ def make_parser() -> argparse.ArgumentParser:
             _export,
         ),
         ("serve", "a local page to try a bundle", "medimg-cnn serve runs/a/bundle.zip", _serve),
+        (
+            "launch",
+            "run a script of yours in several processes that train one run together",
+            "medimg-cnn launch --processes 2 train.py --epochs 30",
+            _launch,
+        ),
     ):
         command = commands.add_parser(
             name,
@@ -178,6 +184,21 @@ def _serve(parser: argparse.ArgumentParser) -> None:
     _add_bundle(parser, "bundle")
     parser.add_argument("--host", default="127.0.0.1", help="default: this machine only")
     parser.add_argument("--port", type=int, default=8000, help="default: %(default)s")
+
+
+def _launch(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--processes", type=int, default=1, metavar="N", help="on each host; default: 1")
+    parser.add_argument("--hosts", type=int, default=1, metavar="N", help="that take part; default: 1")
+    parser.add_argument("--host", type=int, default=0, metavar="I", help="which one this is, from 0")
+    parser.add_argument(
+        "--coordinator", metavar="HOST:PORT", help="of host 0, with a free port; needed with several hosts"
+    )
+    parser.add_argument("-m", "--module", action="store_true", help="the script is the name of a module")
+    parser.add_argument(
+        "script",
+        nargs=argparse.REMAINDER,
+        help="a Python file, or with -m a module, and its arguments; it calls Trainer as it would alone",
+    )
 
 
 def _add_bundle(parser: argparse.ArgumentParser, name: str) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+import jax
 import numpy as np
 
 from medimg_cnn._types import FloatVector, Images, IntVector
 from medimg_cnn.training._devices import Devices
 from medimg_cnn.training._step import LogitFunction
 
-__all__ = ["ReadImages", "predict_logits"]
+__all__ = ["ReadImages", "augmented_views", "predict_logits"]
 
 ReadImages: TypeAlias = Callable[[IntVector], Images]
 """Positions (m,) to images (m, height, width, channels) float32."""
@@ -42,3 +43,21 @@ def predict_logits(
         images = read(rows) if devices is None else devices.divide(read(devices.own(rows)))
         parts.append(function(weights, other, images))
     return np.concatenate([np.asarray(part, dtype=np.float64) for part in parts])[:n]
+
+
+def augmented_views(
+    read: ReadImages, augment: Any, n: int, shape: tuple[int, int, int], *, draws: int, seed: int
+) -> list[ReadImages]:
+    """Return ways to read n images of this shape: as they are, and augmented ``draws`` times.
+
+    All is drawn beforehand, so that an image's views do not depend on the batch that it is read in.
+    """
+    apply = jax.jit(augment.apply)
+
+    def view(draw: int) -> ReadImages:
+        drawn = augment.params(jax.random.fold_in(jax.random.key(seed), draw), n, shape)
+        return lambda rows: np.asarray(
+            apply({name: value[rows] for name, value in drawn.items()}, read(rows))
+        )
+
+    return [read, *(view(draw) for draw in range(draws))]

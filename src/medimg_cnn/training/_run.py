@@ -7,17 +7,18 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from medimg_cnn._keras import keras
 from medimg_cnn._types import FloatVector, PathLike
-from medimg_cnn._validation import check_integer
+from medimg_cnn._validation import check_integer, check_seed, explain
 from medimg_cnn.artifacts import FitResult, OperatingPoint, Predictions
 from medimg_cnn.artifacts._files import damage_as_artifact_error
 from medimg_cnn.data import Preprocessing
 from medimg_cnn.errors import ArgumentError, ArtifactError, MedimgCnnWarning
 from medimg_cnn.training._plots import plot_history
-from medimg_cnn.training._predict import ReadImages, predict_logits
+from medimg_cnn.training._predict import ReadImages, augmented_views, predict_logits
 from medimg_cnn.training._source import ImageSource, check_images, check_source
 from medimg_cnn.training._step import logit_model, make_logit_function
 
@@ -68,12 +69,25 @@ class Run:
         """Return a picture of loss, AUROC and learning rate by epoch."""
         return plot_history(self.result)
 
-    def predict(self, images: ImageSource, *, batch_size: int = 128) -> Predictions:
+    def predict(
+        self,
+        images: ImageSource,
+        *,
+        batch_size: int = 128,
+        augment: Any = None,
+        draws: int = 8,
+        seed: int = 0,
+    ) -> Predictions:
         """Predict every image of a split, in its order.
 
         Args:
             images: a ``Split``, or anything with the attributes of ``ImageSource``.
             batch_size: images at a time; at least 1. It changes memory and speed only.
+            augment: test-time augmentation: the logit is the mean over the image as it is and augmented copies. This
+                is another score than the one that the operating point was chosen for: choose that anew, with
+                ``evaluation.choose_operating_point``, on validation images predicted in the same way.
+            draws: how many augmented copies, at least 1.
+            seed: of the copies, 0 to 2**31 - 1.
 
         Returns:
             ``Predictions`` with the outcomes, logits and calibrated probabilities.
@@ -103,7 +117,14 @@ class Run:
                 MedimgCnnWarning,
                 stacklevel=2,
             )
-        logit = self._logits_of(images.read, images.n, batch_size)
+        reads: list[ReadImages] = [images.read]
+        if augment is not None:
+            if getattr(augment, "mixes", True):
+                rule = "must be an augmentation that does not mix images of the batch"
+                raise ArgumentError(explain("augment", rule, augment))
+            draws, seed = check_integer("draws", draws, low=1), check_seed("seed", seed)
+            reads = augmented_views(images.read, augment, images.n, expected, draws=draws, seed=seed)
+        logit = np.mean([self._logits_of(read, images.n, batch_size) for read in reads], axis=0)
         return Predictions(
             y_true=images.labels,
             logit=logit,
