@@ -145,7 +145,7 @@ class Session:
 
     def check(self) -> None:
         """Stop the loop where a signal came; several processes stop together, see ``told``."""
-        if not self._loop.devices.together:
+        if self._finished or not self._loop.devices.together:
             self._signals.check()
 
     @property

@@ -19,7 +19,7 @@ from medimg_cnn.training._callbacks import CallbackObserver, check_callbacks
 from medimg_cnn.training._config import CalibrationMethod, Loss, Precision, Rule, Sampling, TrainerConfig
 from medimg_cnn.training._devices import DeviceChoice, Devices, check_devices
 from medimg_cnn.training._directory import finish_run, prepare_directory
-from medimg_cnn.training._environment import describe_environment
+from medimg_cnn._environment import describe_environment
 from medimg_cnn.training._identity import describe_source
 from medimg_cnn.training._loop import Kept, Loop
 from medimg_cnn.training._observers import Observer, Observers
@@ -247,8 +247,8 @@ class Trainer:
                 self._check(train, validation)
                 if devices.leads:
                     prepare_directory(folder, overwrite=self._overwrite, resume=unfinished is not None)
-                if unfinished is not None:
-                    unfinished.check_images(train, validation)
+                    if unfinished is not None:
+                        unfinished.check_images(train, validation)
             if unfinished is not None and folder is not None and (folder / RESULT_FILE).is_file():
                 return load_run(folder)
             with all_or_none(devices):
