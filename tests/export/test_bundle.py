@@ -81,7 +81,15 @@ def test_a_bundle_names_no_image_and_no_patient(bundle_folder, data):
     assert all(f'"{name}"'.encode() not in texts for name in data.test.sample_ids)
 
 
-@pytest.mark.parametrize("name", get_args(Architecture))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name, marks=[pytest.mark.slow] if name in ("resnet34", *get_args(Architecture)[6:]) else []
+        )
+        for name in get_args(Architecture)
+    ],
+)
 @pytest.mark.parametrize("shape", [(33, 28, 1), pytest.param((70, 64, 3), marks=pytest.mark.slow)])
 def test_every_architecture_is_told_from_its_model(name, shape):
     from medimg_cnn._keras import keras

@@ -13,12 +13,18 @@ from medimg_cnn.errors import ArgumentError
 from medimg_cnn.models import Architecture, build_cnn
 
 ARCHITECTURES = get_args(Architecture)
+LARGE = {"resnet34", "resnet50", "densenet121", "convnext-tiny", "efficientnetv2-b0"}
+EACH = [pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in ARCHITECTURES]
 SHAPES = [(28, 28, 1), (128, 96, 3), (37, 61, 1)]
 
 
 @pytest.mark.parametrize(
     ("architecture", "shape"),
-    [("medcnn-s", shape) for shape in SHAPES] + [(name, SHAPES[-1]) for name in ARCHITECTURES[1:]],
+    [("medcnn-s", shape) for shape in SHAPES]
+    + [
+        pytest.param(name, SHAPES[-1], marks=[pytest.mark.slow] if name in LARGE else [])
+        for name in ARCHITECTURES[1:]
+    ],
     ids=str,
 )
 def test_output_is_one_float32_probability(architecture: str, shape: tuple[int, int, int]) -> None:
@@ -63,7 +69,7 @@ def test_no_two_layers_start_with_the_same_weights() -> None:
     assert len({kernel.tobytes() for kernel in kernels}) == len(kernels)
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", EACH)
 def test_saving_and_loading_gives_equal_outputs(tmp_path: Path, architecture: str) -> None:
     model = build_cnn((12, 16, 3), architecture=architecture, width=4)
     images = np.random.default_rng(2).random((4, 12, 16, 3), dtype=np.float32)
