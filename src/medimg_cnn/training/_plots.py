@@ -13,24 +13,30 @@ __all__ = ["plot_history"]
 
 
 def plot_history(result: FitResult) -> Figure:
-    """Return loss, AUROC and learning rate by epoch, the kept epoch marked."""
+    """Return loss, AUROC, learning rate and images a second by epoch, the kept epoch marked."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     table = result.to_frame()
-    figure = Figure(figsize=(11, 3.4), layout="constrained")
+    figure = Figure(figsize=(9, 5.6), layout="constrained")
     panels = {
-        "Binary cross-entropy (nats)": {"training": table["loss"], "validation": table["validation_loss"]},
+        "Loss (nats)": {"training": table["loss"], "validation": table["validation_loss"]},
         "Validation AUROC": {"validation": table["validation_auroc"]},
-        "Learning rate": {"learning rate": table["learning_rate"]},
+        "Learning rate, at the epoch's end": {"learning rate": table["learning_rate"]},
+        "Training images a second": {"images a second": table["images_per_second"]},
     }
-    for axes, (title, lines) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
-        for (name, values), colour in zip(lines.items(), ("#0072B2", "#D55E00"), strict=False):
+    colours = {"validation": "#D55E00"}
+    for axes, (title, lines) in zip(figure.subplots(2, 2).flat, panels.items(), strict=True):
+        for name, values in lines.items():
+            if values.isna().all():  # trained without validation
+                continue
+            colour = colours.get(name, "#0072B2")
             axes.plot(table.index, values, color=colour, label=name, marker="." if len(table) < 40 else None)
-        axes.axvline(result.kept_epoch, color="#666666", linewidth=1, linestyle=":", label="kept")
+        axes.axvline(result.kept_epoch, color="#666666", linewidth=1, linestyle=":", label="kept epoch")
         axes.set_title(title, loc="left", fontsize=10)
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False, fontsize=8)
+    figure.axes[3].set_ylim(bottom=0)
     return figure
