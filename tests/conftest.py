@@ -10,6 +10,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+# No test's outcome may hang on what another process compiled and left behind.
+os.environ.setdefault("MEDIMG_CNN_COMPILATION_CACHE", "0")
 
 # A shell starts what it puts in the background with Ctrl-C ignored; tests and their processes need it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

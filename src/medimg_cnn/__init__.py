@@ -30,6 +30,8 @@ if TYPE_CHECKING:
         reporting,
         training,
     )
+    from medimg_cnn._backend import set_compilation_cache
+    from medimg_cnn._environment import environment
     from medimg_cnn.artifacts import OperatingPoint, Predictions
     from medimg_cnn.data import Dataset, Split, load_dataset
     from medimg_cnn.export import Predictor, external_validate, load_bundle, save_bundle
@@ -52,6 +54,7 @@ __all__ = [
     "build_cnn",
     "clinical_report",
     "data",
+    "environment",
     "errors",
     "evaluation",
     "explain",
@@ -63,6 +66,7 @@ __all__ = [
     "models",
     "reporting",
     "save_bundle",
+    "set_compilation_cache",
     "training",
 ]
 
@@ -91,11 +95,13 @@ _HOMES = {
     "Trainer": "training",
     "build_cnn": "models",
     "clinical_report": "reporting",
+    "environment": "_environment",
     "external_validate": "export",
     "load_bundle": "export",
     "load_dataset": "data",
     "load_run": "training",
     "save_bundle": "export",
+    "set_compilation_cache": "_backend",
 }
 
 _backend.choose()

@@ -442,7 +442,7 @@ def test_the_folder_says_what_was_done(sources: Any, tmp_path: Path) -> None:
 def test_the_commit_of_the_users_code_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
-    from medimg_cnn.training._environment import describe_environment
+    from medimg_cnn._environment import describe_environment
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b.c", *arguments]

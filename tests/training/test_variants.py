@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -18,7 +19,7 @@ from medimg_cnn.training import Run, Trainer, TrainerConfig
 from medimg_cnn.training._loop import Loop
 from medimg_cnn.training._scaling import next_scale
 from medimg_cnn.training._step import Batch, logit_model
-from medimg_cnn.training._variants import _target, half_size, variant
+from medimg_cnn.training._variants import _target, faster, half_size, variant
 
 Make = Callable[..., Any]
 OPTIONS: dict[str, Any] = {"epochs": 4, "batch_size": 8, "seed": 3, "progress": False}
@@ -222,3 +223,30 @@ def test_old_checkpoints_have_no_scale(sources: Any) -> None:
     object.__setattr__(snapshot, "arrays", arrays)
     loop.restore(snapshot)
     assert loop._state.scaling == []
+
+
+def test_max_pooling_is_replaced_for_training_and_changes_neither_values_nor_gradients():
+    model = logit_model(build_cnn((16, 16, 1), architecture="cnn", width=4, dropout=0.0, seed=3))
+    fast = faster(model)
+    assert "FastMaxPooling2D" in {type(layer).__name__ for layer in fast.layers}
+    assert "FastMaxPooling2D" not in {type(layer).__name__ for layer in model.layers}
+    images = np.random.default_rng(0).random((4, 16, 16, 1), dtype=np.float32)
+    weights = [variable.value + 0.01 for variable in model.trainable_variables]
+    other = [variable.value for variable in model.non_trainable_variables]
+
+    def loss(network, weights):
+        return jnp.sum(network.stateless_call(weights, other, images, training=True)[0] ** 2)
+
+    for network in (model, fast):
+        assert [variable.shape for variable in network.variables] == [v.shape for v in model.variables]
+    (value, gradients), (same, others) = (
+        jax.value_and_grad(lambda w, n=network: loss(n, w))(weights) for network in (model, fast)
+    )
+    assert np.isclose(value, same, rtol=1e-6)
+    for gradient, its in zip(gradients, others, strict=True):
+        np.testing.assert_allclose(gradient, its, rtol=1e-4, atol=1e-5)
+
+
+def test_a_network_without_max_pooling_is_trained_as_it_is():
+    model = logit_model(build_cnn((16, 16, 1), width=4))
+    assert faster(model) is model

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from medimg_cnn._environment import describe_environment
 from medimg_cnn._types import PathLike
 from medimg_cnn._validation import explain
 from medimg_cnn.artifacts import Predictions
@@ -16,7 +17,6 @@ from medimg_cnn.export._card import short_card
 from medimg_cnn.export._engine import Engine
 from medimg_cnn.export._reference import Development, Reference
 from medimg_cnn.training import Run
-from medimg_cnn.training._environment import describe_environment
 
 __all__ = ["save_bundle"]
 

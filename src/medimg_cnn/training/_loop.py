@@ -34,7 +34,7 @@ from medimg_cnn.training._step import (
     make_optimizer,
     make_train_step,
 )
-from medimg_cnn.training._variants import variant
+from medimg_cnn.training._variants import faster, variant
 
 __all__ = ["Kept", "Loop", "Watcher"]
 
@@ -118,7 +118,7 @@ class Loop:
         self._optimizer.build(model.trainable_variables)
         self._half_epochs = int(config.progressive * self.epochs)
         self._step, self._half_step = (
-            self._compile(variant(model, precision=config.precision, half=half), augment)
+            self._compile(faster(variant(model, precision=config.precision, half=half)), augment)
             for half in (False, self._half_epochs > 0)
         )
         self._logits = make_logit_function(model, devices)

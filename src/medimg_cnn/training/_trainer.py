@@ -12,6 +12,7 @@ from typing import Any, Literal, Never, Self
 
 import numpy as np
 
+from medimg_cnn._environment import describe_environment
 from medimg_cnn._types import PathLike
 from medimg_cnn._validation import check_integer
 from medimg_cnn.errors import ArgumentError
@@ -19,7 +20,6 @@ from medimg_cnn.training._callbacks import CallbackObserver, check_callbacks
 from medimg_cnn.training._config import CalibrationMethod, Loss, Precision, Rule, Sampling, TrainerConfig
 from medimg_cnn.training._devices import DeviceChoice, Devices, check_devices
 from medimg_cnn.training._directory import finish_run, prepare_directory
-from medimg_cnn._environment import describe_environment
 from medimg_cnn.training._identity import describe_source
 from medimg_cnn.training._loop import Kept, Loop
 from medimg_cnn.training._observers import Observer, Observers

@@ -10,9 +10,10 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+from medimg_cnn import _backend
 from medimg_cnn._version import __version__
 
-__all__ = ["describe_environment"]
+__all__ = ["describe_environment", "environment"]
 
 _PACKAGES = (
     "keras",
@@ -26,6 +27,37 @@ _PACKAGES = (
     "pandas",
     "orbax-checkpoint",
 )
+
+
+def environment() -> dict[str, str]:
+    """Return what this process runs on: versions, flags, threads, and where compiled programs are kept.
+
+    What to add to a report of a fault. It holds paths and flags of this machine; what a run keeps of it
+    (``Run.environment``, bundles) holds none.
+
+    Returns:
+        Name -> version or setting.
+
+    Raises:
+        BackendError: Keras does not run on JAX.
+
+    Example:
+        >>> import medimg_cnn as mc
+        >>> found = mc.environment()
+        >>> found["backend"], found["medimg-cnn"] == mc.__version__
+        ('jax', True)
+    """
+    _backend.require()
+    import jax
+
+    found = describe_environment()
+    found["backend"] = "jax"
+    found["devices"] = ", ".join(str(device) for device in jax.local_devices())
+    usable = getattr(os, "sched_getaffinity", None)
+    found["threads"] = str(len(usable(0)) if usable else os.cpu_count())
+    found["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "")
+    found["compilation cache"] = _backend.compilation_cache() or "off"
+    return found
 
 
 def describe_environment(devices: object = None) -> dict[str, str]:

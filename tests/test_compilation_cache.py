@@ -1,0 +1,102 @@
+"""Compiled programs are kept where they should be, change no result, and can be left out."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+WHERE = "import medimg_cnn as mc; print(mc.environment()['compilation cache'])"
+TRAIN = """
+import hashlib
+import numpy as np
+import medimg_cnn as mc
+
+x = np.random.default_rng(0).integers(0, 256, (96, 32, 32), dtype=np.uint8)
+y, patients = np.arange(96) % 2, np.arange(96).astype(str)
+data = mc.load_dataset((x, y), positive=1, patients=patients, audit="off")
+model = mc.build_cnn(data.image_shape, width=8, seed=1)
+augment = mc.augmentations.preset("chest_xray")
+run = mc.Trainer(model, augment=augment, epochs=2, progress=False).fit(data.train, data.validation)
+print(hashlib.sha256(b"".join(np.asarray(w).tobytes() for w in run.model.get_weights())).hexdigest())
+"""
+
+
+def run(code: str, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    ours = {"MEDIMG_CNN_COMPILATION_CACHE", "JAX_COMPILATION_CACHE_DIR", "XDG_CACHE_HOME"}
+    variables = {name: value for name, value in os.environ.items() if name not in ours}
+    variables |= {"HOME": str(home)} | environment
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        env=variables,
+        check=False,
+    )
+
+
+def test_a_variable_names_the_folder_or_none(tmp_path: Path) -> None:
+    folder = tmp_path / "programs"
+    assert run(WHERE, tmp_path, MEDIMG_CNN_COMPILATION_CACHE=str(folder)).stdout.strip() == str(folder)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert run(WHERE, tmp_path, MEDIMG_CNN_COMPILATION_CACHE="0").stdout.strip() == "off"
+
+
+def test_the_user_s_own_setting_of_jax_is_kept(tmp_path: Path) -> None:
+    own = str(tmp_path / "own")
+    assert run(WHERE, tmp_path, JAX_COMPILATION_CACHE_DIR=own).stdout.strip() == own
+
+
+def test_a_folder_that_cannot_be_made_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = run(WHERE, tmp_path, MEDIMG_CNN_COMPILATION_CACHE=str(tmp_path / "file" / "folder"))
+    assert (result.returncode, result.stdout.strip()) == (0, "off"), result.stderr
+
+
+def test_it_can_be_set_and_taken_away_while_running(tmp_path: Path) -> None:
+    folder = tmp_path / "later"
+    code = (
+        f"import medimg_cnn as mc, jax; mc.set_compilation_cache({str(folder)!r})\n"
+        "jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)\n"
+        "jax.jit(lambda x: x * 2)(1.0); print(mc.environment()['compilation cache'])\n"
+        "mc.set_compilation_cache(None); print(mc.environment()['compilation cache'])"
+    )
+    result = run(code, tmp_path, MEDIMG_CNN_COMPILATION_CACHE="0")
+    assert result.stdout.split() == [str(folder), "off"], result.stderr
+    assert list(folder.glob("*-cache"))
+
+
+def test_the_oldest_programs_make_room(tmp_path: Path) -> None:
+    for index in range(3):
+        with (tmp_path / f"{index}-cache").open("wb") as file:
+            file.truncate(500 << 20)  # sparse: nothing is written
+        os.utime(tmp_path / f"{index}-cache", (index, index))
+    run(WHERE, tmp_path, MEDIMG_CNN_COMPILATION_CACHE=str(tmp_path))
+    assert {path.name for path in tmp_path.glob("?-cache")} == {"1-cache", "2-cache"}
+
+
+@pytest.mark.slow
+def test_weights_are_the_same_without_it_with_an_empty_one_and_with_a_full_one(tmp_path: Path) -> None:
+    folder = tmp_path / "programs"
+    results = [run(TRAIN, tmp_path, MEDIMG_CNN_COMPILATION_CACHE="0")]
+    results += [run(TRAIN, tmp_path, MEDIMG_CNN_COMPILATION_CACHE=str(folder)) for _ in range(2)]
+    assert list(folder.glob("*step*-cache")), "the step was not kept"
+    assert len({result.stdout for result in results}) == 1, [result.stderr for result in results]
+    assert len(results[0].stdout.strip()) == 64, results[0].stderr
+
+
+@pytest.mark.slow
+def test_a_program_cut_short_is_compiled_anew(tmp_path: Path) -> None:
+    folder = tmp_path / "programs"
+    whole = run(TRAIN, tmp_path, MEDIMG_CNN_COMPILATION_CACHE=str(folder))
+    for path in folder.glob("*-cache"):
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    again = run(
+        "import warnings; warnings.simplefilter('ignore')" + TRAIN,
+        tmp_path,
+        MEDIMG_CNN_COMPILATION_CACHE=str(folder),
+    )
+    assert (again.returncode, again.stdout) == (0, whole.stdout), again.stderr
