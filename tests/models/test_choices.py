@@ -1,0 +1,129 @@
+"""Normalisation, stochastic depth, width and size: every choice with every architecture that takes it."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+
+from medimg_cnn._keras import keras
+from medimg_cnn.errors import ArgumentError
+from medimg_cnn.explain._parts import split_at
+from medimg_cnn.models import Architecture, Normalisation, build_cnn
+from medimg_cnn.models._blocks import Parts, drop_path
+from medimg_cnn.models._build import Plan
+from medimg_cnn.models._drawn import blank, leaves
+
+ARCHITECTURES = get_args(Architecture)
+RESIDUAL = [name for name in ARCHITECTURES if name not in ("cnn", "densenet121")]
+KINDS = {
+    "batch": keras.layers.BatchNormalization,
+    "group": keras.layers.GroupNormalization,
+    "layer": keras.layers.LayerNormalization,
+}
+
+
+def layout(name: str, shape: tuple[int, int, int] = (28, 28, 1), **options: Any) -> Any:
+    return blank(Plan(image_shape=shape, architecture=name, **options).layout)
+
+
+@pytest.mark.parametrize("normalisation", get_args(Normalisation))
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_normalisation_is_the_one_asked_for_throughout(name: str, normalisation: str) -> None:
+    found = {type(layer) for layer in leaves(layout(name, normalisation=normalisation, width=8))}
+    assert found & set(KINDS.values()) == {KINDS[normalisation]}
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 1, 1), (2, 9, 3), (33, 57, 1), (65, 40, 3), (131, 67, 1), (512, 512, 3)], ids=str
+)
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_any_size_fits_and_maps_can_be_made(name: str, shape: tuple[int, int, int]) -> None:
+    model = layout(name, shape, width=4)
+    assert model.output_shape == (None, 1)
+    assert [layer.name for layer in model.layers][-3:] == ["dropout", "logit", "probability"]
+    if min(shape[:2]) > 2:
+        trunk, _ = split_at(model, None)
+        height, width = trunk.output.shape[1:3]
+        assert height * width > 1
+
+
+@pytest.mark.parametrize("normalisation", ["group", "layer"])
+def test_group_and_layer_normalisation_do_the_same_in_training(normalisation: Normalisation) -> None:
+    model = build_cnn((12, 12, 1), width=4, dropout=0.0, normalisation=normalisation)
+    model.get_layer("logit").kernel.assign(np.linspace(-1, 1, 64).reshape(64, 1))
+    images = np.random.default_rng(0).random((3, 12, 12, 1), dtype=np.float32)
+    alone = np.concatenate([np.asarray(model(images[i : i + 1], training=True)) for i in range(3)])
+    np.testing.assert_allclose(np.asarray(model(images, training=False)), alone, atol=1e-6)
+    assert np.ptp(alone) > 1e-4
+
+
+@pytest.mark.parametrize("name", RESIDUAL)
+def test_the_rate_of_stochastic_depth_rises_to_the_one_asked_for(name: str) -> None:
+    layers = [
+        layer for layer in layout(name, drop_path=0.4, width=8).layers if layer.name.endswith("_drop_path")
+    ]
+    rates = [layer.rate for layer in layers]
+    assert rates == sorted(rates)
+    assert rates[0] > 0
+    assert rates[-1] == 0.4
+    assert len({layer.seed for layer in layers}) == len(layers)
+
+
+@pytest.mark.parametrize("name", ["cnn", "densenet121", "keras:ResNet50"])
+def test_a_network_without_branches_refuses_stochastic_depth(name: str) -> None:
+    with pytest.raises(ArgumentError, match=r"drop_path: must be 0 for .*; got 0\.1"):
+        build_cnn((28, 28, 1), architecture=name, drop_path=0.1)
+
+
+def test_a_branch_is_dropped_for_whole_images_and_kept_ones_are_scaled() -> None:
+    branch = keras.layers.Input((3, 3, 2))
+    parts = Parts(seed=5, drop_path=0.5)
+    model = keras.Model(branch, drop_path(branch, share=0.5, parts=parts, name="x"))
+    ones = np.ones((4000, 3, 3, 2), np.float32)
+    dropped = np.asarray(model(ones, training=True))
+    assert (dropped == dropped[:, :1, :1, :1]).all()
+    assert set(np.unique(dropped)) == {np.float32(0), np.float32(1 / 0.75)}
+    assert dropped.mean() == pytest.approx(1.0, abs=0.03)
+    np.testing.assert_array_equal(np.asarray(model(ones, training=False)), ones)
+    again = keras.Model(branch, drop_path(branch, share=0.5, parts=Parts(seed=5, drop_path=0.5), name="x"))
+    np.testing.assert_array_equal(np.asarray(again(ones, training=True)), dropped)
+
+
+def test_stochastic_depth_changes_neither_initial_weights_nor_predictions() -> None:
+    plain, deep = (build_cnn((12, 12, 1), width=4, drop_path=rate, seed=3) for rate in (0.0, 0.6))
+    for a, b in zip(plain.weights, deep.weights, strict=True):
+        np.testing.assert_array_equal(np.asarray(a.value), np.asarray(b.value))
+    for model in (plain, deep):
+        model.get_layer("logit").kernel.assign(np.linspace(-1, 1, 64).reshape(64, 1))
+    images = np.random.default_rng(0).random((5, 12, 12, 1), dtype=np.float32)
+    np.testing.assert_array_equal(np.asarray(plain(images)), np.asarray(deep(images)))
+    assert not np.array_equal(
+        np.asarray(plain(images, training=True)), np.asarray(deep(images, training=True))
+    )
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_width_scales_the_weights(name: str) -> None:
+    small, large = (layout(name, width=width).count_params() for width in (32, 64))
+    assert 3.0 < large / small < 4.2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"normalisation": "instance"}, "normalisation: must be one of 'batch', 'group', 'layer'"),
+        ({"drop_path": 1.0}, "drop_path: must be below 1"),
+        ({"drop_path": -0.1}, "drop_path"),
+        ({"architecture": "keras:ResNet50", "width": 8}, "width: cannot be chosen for 'keras:ResNet50'"),
+        ({"architecture": "keras:VGG16", "normalisation": "group"}, "normalisation: cannot be chosen"),
+        ({"architecture": "keras:ResNet51"}, "Did you mean 'ResNet50"),
+        ({"architecture": "keras:layers"}, "architecture: must be 'keras:' and a network"),
+        ({"weights": "a.weights.h5"}, "weights: can be read for networks of keras.applications only"),
+        ({"weights_sha256": "0" * 64}, "weights_sha256: has no meaning without weights"),
+    ],
+)
+def test_bad_choices_are_named(arguments: dict[str, Any], words: str) -> None:
+    with pytest.raises(ArgumentError, match=words):
+        build_cnn((28, 28, 1), **arguments)

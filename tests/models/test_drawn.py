@@ -1,0 +1,85 @@
+"""Initial weights drawn by NumPy: Keras's distributions, from the seed and nothing else."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+
+from medimg_cnn._keras import keras
+from medimg_cnn.models import build_cnn
+from medimg_cnn.models._build import Plan
+from medimg_cnn.models._drawn import blank, values_of
+
+INITIALISERS = [
+    keras.initializers.HeNormal(seed=3),
+    keras.initializers.HeUniform(seed=3),
+    keras.initializers.GlorotUniform(seed=3),
+    keras.initializers.LecunNormal(seed=3),
+    keras.initializers.VarianceScaling(2.0, "fan_out", "truncated_normal", seed=3),
+    keras.initializers.VarianceScaling(1.5, "fan_avg", "untruncated_normal", seed=3),
+    keras.initializers.TruncatedNormal(stddev=0.02, seed=3),
+]
+
+
+@pytest.mark.parametrize("initialiser", INITIALISERS, ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("shape", [(3, 3, 64, 128), (400, 150), (7, 7, 900, 1)], ids=str)
+def test_the_distribution_is_kerass(initialiser: Any, shape: tuple[int, ...]) -> None:
+    ours, theirs = (
+        np.sort(values_of(initialiser, shape).ravel()),
+        np.sort(np.asarray(initialiser(shape)).ravel()),
+    )
+    assert ours.dtype == np.float32
+    deviation = theirs.std()
+    assert ours.std() == pytest.approx(deviation, rel=0.02)
+    assert abs(ours.mean()) < 5 * deviation / np.sqrt(ours.size)
+    # Two-sample Kolmogorov-Smirnov distance; the limit is passed by chance once in 10,000 times.
+    both = np.concatenate([ours, theirs])
+    distance = np.abs(
+        np.searchsorted(ours, both, side="right") - np.searchsorted(theirs, both, side="right")
+    ).max() / len(ours)
+    assert distance < 2.2 * np.sqrt(2 / len(ours))
+
+
+def test_other_initialisers_are_left_to_keras() -> None:
+    assert values_of(keras.initializers.Zeros(), (3,)) is None
+    assert values_of(keras.initializers.Constant(2.0), (3,)) is None
+
+
+def weights(name: str, seed: int) -> list[np.ndarray]:
+    return [
+        np.asarray(v.value) for v in build_cnn((28, 28, 1), architecture=name, width=4, seed=seed).variables
+    ]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "efficientnetv2-b0",
+        *[pytest.param(n, marks=pytest.mark.slow) for n in ("resnet50", "densenet121", "convnext-tiny")],
+    ],
+)
+def test_the_seed_decides_and_nothing_global_moves(name: str) -> None:
+    np.random.seed(1)  # noqa: NPY002 - the global state is what is looked at
+    random.seed(1)
+    before = (np.random.get_state()[1].tobytes(), random.getstate())  # noqa: NPY002
+    first = weights(name, 7)
+    assert (np.random.get_state()[1].tobytes(), random.getstate()) == before  # noqa: NPY002
+    keras.utils.set_random_seed(2)
+    again, other = weights(name, 7), weights(name, 8)
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
+    kernels = [value.ravel()[:8].tobytes() for value in first if value.ndim == 4 and value.size > 8]
+    assert len(set(kernels)) == len(kernels) > 10
+
+
+def test_a_blank_model_takes_no_memory_and_leaves_nothing_behind() -> None:
+    model = blank(Plan(image_shape=(64, 64, 1), architecture="resnet34", width=1024).layout)
+    assert model.count_params() > 5e9  # 20 GB, had they values
+    # Keras would give values now to what was made in a scope, were it not taken off its list.
+    layer = keras.layers.Dense(2)
+    layer(keras.layers.Input((3,)))
+    assert layer.kernel.shape == (3, 2)
+    assert model.variables[0]._value is None
