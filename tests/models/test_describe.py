@@ -57,7 +57,7 @@ def test_frozen_weights_are_not_trained_and_the_frame_has_every_layer() -> None:
 
 @pytest.mark.parametrize("model", ["resnet18", keras.Sequential([keras.layers.Dense(2)])])
 def test_what_has_no_known_shape_is_refused(model: object) -> None:
-    with pytest.raises(ArgumentError, match="model: must be a keras.Model of one input of known size"):
+    with pytest.raises(ArgumentError, match=r"model: must be a keras\.Model of one input of known size"):
         describe(model)
 
 
