@@ -112,3 +112,38 @@ def test_test_time_augmentation_is_the_mean_logit_over_views(run: Run, data: mc.
         run.predict(data.test, augment=MixUp())
     with pytest.raises(ArgumentError, match="draws: must be at least 1"):
         run.predict(data.test, augment=noise, draws=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"lr": 0.1}, "'lr' is not an option of Trainer. Did you mean 'learning_rate'"),
+        ({"learningrate": 0.1}, "Did you mean 'learning_rate'"),
+        ({"verbose": 0}, "Did you mean 'progress'"),
+        ({"dropout": 0.5}, r"It is an option of the model: build_cnn\("),
+    ],
+)
+def test_a_misspelt_option_is_answered(data: mc.Dataset, options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ArgumentError, match=words):
+        Trainer(mc.build_cnn(data.image_shape, width=4), **options)
+
+
+def test_fit_as_in_keras_is_answered(data: mc.Dataset) -> None:
+    trainer = Trainer(mc.build_cnn(data.image_shape, width=4), progress=False)
+    images, labels = data.train.arrays()
+    with pytest.raises(
+        ArgumentError, match=r"become a dataset with medimg_cnn\.load_dataset\(\(images, labels\)"
+    ):
+        trainer.fit(images, labels)
+    for options, words in (
+        ({"epochs": 3}, r"'epochs' is not an option of Trainer\.fit\. .* Trainer\(model, epochs=\.\.\.\)"),
+        (
+            {"validation_data": data.validation},
+            r"as the second argument: fit\(data\.train, data\.validation\)",
+        ),
+        ({"batch": 8}, "Known: 'train', 'validation'"),
+    ):
+        with pytest.raises(ArgumentError, match=words):
+            trainer.fit(data.train, **options)
+    with pytest.raises(ArgumentError, match=r"'y' is not an option"):
+        trainer.fit(images, y=labels)

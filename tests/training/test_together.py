@@ -144,3 +144,51 @@ def test_the_classifier_is_one_of_scikit_learn() -> None:
         classifier.fit(x, np.zeros(90))
     with pytest.raises(ArgumentError, match="positive: must be one of"):
         CNNClassifier(positive="malignant").fit(x, names)
+
+
+def test_the_classifier_keeps_the_conventions_of_scikit_learn() -> None:
+    """Those that make sense for images; the others of ``check_estimator`` feed it two-dimensional tables."""
+    import pickle
+
+    from sklearn.base import clone
+    from sklearn.exceptions import NotFittedError
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import FunctionTransformer
+    from sklearn.utils.estimator_checks import (
+        check_get_params_invariance,
+        check_no_attributes_set_in_init,
+        check_parameters_default_constructible,
+        check_set_params,
+    )
+
+    x, y, _ = arrays(60)
+    classifier = CNNClassifier(width=4, config=TrainerConfig(epochs=1))
+    for check in (
+        check_get_params_invariance,
+        check_no_attributes_set_in_init,
+        check_parameters_default_constructible,
+        check_set_params,
+    ):
+        check("CNNClassifier", CNNClassifier())
+    assert classifier.get_params()["config__learning_rate"] == 1e-3
+    changed = clone(classifier).set_params(config__learning_rate=0.02, dropout=0.1)
+    assert (changed.config.learning_rate, changed.config.epochs, changed.dropout) == (0.02, 1, 0.1)
+    assert classifier.config == TrainerConfig(epochs=1)
+    with pytest.raises(ArgumentError, match="'lr' is not an option of the trainer"):
+        classifier.set_params(config__lr=1.0)
+    with pytest.raises(NotFittedError):
+        classifier.predict(x)
+    with pytest.raises(ArgumentError, match=r"y: must be \(n,\) .* take the column of the positive class"):
+        classifier.fit(x, np.eye(2)[y])
+    with pytest.raises(ArgumentError, match="one value for each of the 60 images"):
+        classifier.fit(x, y[:50])
+
+    steps = [("clip", FunctionTransformer(lambda images: np.clip(images, 0.0, 1.0))), ("cnn", classifier)]
+    grid = {"cnn__config__learning_rate": [1e-6, 0.02]}
+    search = GridSearchCV(Pipeline(steps), grid, scoring="roc_auc", cv=2).fit(x, y)
+    assert search.best_params_["cnn__config__learning_rate"] in grid["cnn__config__learning_rate"]
+    fitted = search.best_estimator_.named_steps["cnn"]
+    assert fitted.config.learning_rate == search.best_params_["cnn__config__learning_rate"]
+    again = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(again.predict_proba(x), fitted.predict_proba(x))

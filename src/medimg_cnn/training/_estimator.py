@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
 
 from medimg_cnn._validation import check_number, explain
 from medimg_cnn.data import load_dataset
@@ -28,7 +29,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # sci
         architecture: see ``build_cnn``, as for ``width`` and ``dropout``.
         width: channels of the first stage; None: the architecture's own.
         dropout: share of the pooled features dropped in training.
-        config: see ``TrainerConfig``; None: the defaults. Its seed is replaced by ``seed``.
+        config: see ``TrainerConfig``; None: the defaults. Its seed is replaced by ``seed``. Its fields are parameters
+            too, ``config__learning_rate`` for example, for ``GridSearchCV``.
         augment: see ``Trainer``.
         positive: the value of y that is positive; None: the larger of the two.
         validation: share of the images that choose, above 0 and below 1.
@@ -60,6 +62,28 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # sci
         self.validation = validation
         self.seed = seed
 
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters by name; with ``deep``, the configuration's as ``config__NAME`` too."""
+        found: dict[str, Any] = super().get_params(deep=deep)
+        if deep:
+            config = TrainerConfig() if self.config is None else self.config
+            found |= {f"config__{name}": value for name, value in config.to_dict().items() if name != "seed"}
+        return found
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters by name, ``config__NAME`` among them; return the classifier.
+
+        Raises:
+            ArgumentError: the configuration does not take a value.
+        """
+        options = {name: value for name, value in params.items() if name.startswith("config__")}
+        super().set_params(**{name: value for name, value in params.items() if name not in options})
+        if options:
+            config = TrainerConfig() if self.config is None else self.config
+            changed = {name.removeprefix("config__"): value for name, value in options.items()}
+            self.config = TrainerConfig.from_dict(config.to_dict() | changed)
+        return self
+
     def fit(self, X: ArrayLike, y: ArrayLike, *, groups: ArrayLike | None = None) -> Self:  # noqa: N803 - scikit-learn's name
         """Train.
 
@@ -73,6 +97,14 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # sci
         """
         share = check_number("validation", self.validation, low=0.0, high=1.0, low_open=True, high_open=True)
         outcome = np.asarray(y)
+        if outcome.ndim != 1 or outcome.size != len(np.asarray(X)):
+            rule = f"must be (n,) with one value for each of the {len(np.asarray(X))} images"
+            hint = (
+                "Of one-hot labels take the column of the positive class: y[:, 1]."
+                if outcome.ndim == 2
+                else ""
+            )
+            raise ArgumentError(explain("y", rule, outcome.shape, hint))
         values = np.unique(outcome)
         if values.size != 2:
             raise ArgumentError(explain("y", "must have two different values", values))
@@ -107,6 +139,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # sci
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803 - scikit-learn's name
         """Return (n, 2) probabilities of the negative and the positive class."""
+        check_is_fitted(self, "run_")
         positive = self.run_.probabilities(_as_floats(X))
         return np.column_stack([1.0 - positive, positive])
 
@@ -116,7 +149,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # sci
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:  # noqa: N803 - scikit-learn's name
         """Return (n,) classes: positive where the probability reaches the run's operating point."""
-        called: NDArray[np.bool_] = self.predict_proba(X)[:, 1] >= self.run_.operating_point.threshold
+        probability = self.predict_proba(X)[:, 1]
+        called: NDArray[np.bool_] = probability >= self.run_.operating_point.threshold
         return self.classes_[called.astype(np.int64)]
 
 

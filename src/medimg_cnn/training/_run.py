@@ -159,12 +159,20 @@ class Run:
         other = [variable.value for variable in self._logit_model.non_trainable_variables]
         return predict_logits(self._logits, weights, other, read, n, batch_size=batch_size)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What is compiled cannot be pickled, and is made again.
+        return _unpickled, (self.model, self.result, self.directory)
+
     def __repr__(self) -> str:
         point = self.operating_point
         return (
             f"Run({self.model.name}, {len(self.result.history)} epochs, kept epoch {self.result.kept_epoch}, "
             f"threshold {point.threshold:.4f} by {point.rule} on {point.chosen_on})"
         )
+
+
+def _unpickled(model: Any, result: FitResult, directory: Path | None) -> Run:
+    return Run(model, result, directory=directory)
 
 
 def load_run(directory: PathLike) -> Run:
