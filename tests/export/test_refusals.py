@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import shutil
+import struct
 import subprocess
 import sys
 import zipfile
@@ -219,6 +220,56 @@ def not_json(folder: Path, target: Path) -> Path:
     return with_file(folder, target, "bundle.json", b"[" * 100_000)
 
 
+def hidden_directory(folder: Path, target: Path) -> Path:
+    """An archive whose 64-bit end record says another size of its directory than its end record."""
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    archive = zipped(target.with_suffix(".zip"), files)
+    whole = archive.read_bytes()
+    body, end = whole[:-22], whole[-22:]
+    size, offset = struct.unpack("<2L", end[12:20])
+    record = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, len(files), len(files), size, offset)
+    locator = struct.pack("<4sLQL", b"PK\6\7", 0, len(body), 1)
+    archive.write_bytes(body + record + locator + end)
+    return archive
+
+
+def greedy_reading(folder: Path, target: Path) -> Path:
+    content = json.loads((folder / "bundle.json").read_bytes())["preprocessing"]
+    content["read"]["max_pixels"] = 10**12
+    return rewritten(folder, target, preprocessing=content)
+
+
+def vast_input(folder: Path, target: Path) -> Path:
+    return rewritten(folder, target, architecture=architecture(folder, image_shape=[60_000, 60_000, 1]))
+
+
+def endless_reading(folder: Path, target: Path) -> Path:
+    content = json.loads((folder / "bundle.json").read_bytes())["preprocessing"]
+    content["read"]["max_pixels"] = float("inf")
+    return rewritten(folder, target, preprocessing=content)
+
+
+def colours_of_a_terminal(folder: Path, target: Path) -> Path:
+    return rewritten(folder, target, classes=["\x1b[2Jwell", "ill"])
+
+
+def one_class(folder: Path, target: Path) -> Path:
+    return rewritten(folder, target, classes=["ill", "ill"])
+
+
+def many_lists(folder: Path, target: Path) -> Path:
+    return with_file(folder, target, "bundle.json", b"[" + b"[]," * 5_000_000 + b"[]]")
+
+
+def endless_size(folder: Path, target: Path) -> Path:
+    shutil.copytree(folder, target)
+    content = json.loads((target / MANIFEST).read_bytes())
+    content.pop("sha256")
+    content["files"]["bundle.json"]["bytes"] = float("inf")
+    (target / MANIFEST).write_text(json.dumps(content))
+    return target
+
+
 REFUSED = {
     flipped: (BundleDamagedError, "sha256"),
     cut_off: (BundleDamagedError, "cut off"),
@@ -243,6 +294,14 @@ REFUSED = {
     other_shapes: (BundleDamagedError, "shape"),
     bad_threshold: (BundleDamagedError, "threshold"),
     not_json: (BundleDamagedError, "cannot be used"),
+    hidden_directory: (BundleUnsafeError, "64-bit format"),
+    greedy_reading: (BundleTooLargeError, "1,000,000,000,000 pixels"),
+    vast_input: (BundleTooLargeError, "3,600,000,000 pixels"),
+    endless_reading: (BundleDamagedError, "how images are read"),
+    colours_of_a_terminal: (BundleDamagedError, "control character"),
+    one_class: (BundleDamagedError, "two different names"),
+    many_lists: (BundleTooLargeError, "bundle.json"),
+    endless_size: (BundleDamagedError, "not whole"),
 }
 
 
@@ -310,6 +369,64 @@ def test_no_flipped_bit_changes_what_is_loaded(flip, archive, bundle_zip, bundle
     except BundleError:
         return
     assert loaded.sha256 == mc.load_bundle(bundle_zip).sha256
+
+
+ODD = (None, True, -1, 10**30, 0.5, float("nan"), float("inf"), "", "x", [], [[]], {}, {"x": None})
+
+
+def leaves(content: object, path: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+    """Return the path of every value in JSON content, containers included."""
+    inner = (
+        content.items()
+        if isinstance(content, dict)
+        else enumerate(content)
+        if isinstance(content, list)
+        else ()
+    )
+    return [
+        *([path] if path else []),
+        *(leaf for key, value in inner for leaf in leaves(value, (*path, key))),
+    ]
+
+
+def replaced(content: object, path: tuple[object, ...], value: object) -> object:
+    changed = json.loads(json.dumps(content))
+    inner = changed
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    return changed
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_any_odd_value_is_refused_or_loads_and_predicts(bundle_folder, tmp_path):
+    """Nothing but the library's own errors, whatever stands anywhere in a bundle's content."""
+    files = contents(bundle_folder)
+    content = json.loads(files["bundle.json"])
+    rng = np.random.default_rng(0)
+    images = np.zeros((1, 12, 12), np.uint8)
+    refused = 0
+    for path in leaves(content):
+        for value in rng.permutation(np.array(ODD, dtype=object))[:4]:
+            files["bundle.json"] = json.dumps(replaced(content, path, value)).encode()
+            write_files(tmp_path / "odd", files, overwrite=True)
+            try:
+                loaded = mc.load_bundle(tmp_path / "odd")
+            except BundleError:
+                refused += 1
+                continue
+            except Exception as error:  # noqa: BLE001 - the error is reported with what caused it
+                pytest.fail(f"{path} = {value!r}: {type(error).__name__}: {error}")
+            assert mc.Predictor(loaded).predict(images)["probability"].between(0, 1).all(), (path, value)
+            assert str(loaded).isprintable()
+    print(f"\n{refused} of {4 * len(leaves(content))} odd values refused")
+    assert refused > 50
+
+
+def test_a_user_who_trusts_it_may_allow_more(bundle_folder, tmp_path):
+    large = greedy_reading(bundle_folder, tmp_path / "large")
+    assert mc.load_bundle(large, max_pixels=10**12).preprocessing.read.max_pixels == 10**12
 
 
 def test_a_file_that_is_no_bundle_is_said_to_be_none(tmp_path):

@@ -17,6 +17,7 @@ from medimg_cnn._validation import check_fraction, check_integer, explain
 from medimg_cnn.artifacts import Calibration, FitResult, OperatingPoint
 from medimg_cnn.artifacts._files import open_envelope, to_json_text
 from medimg_cnn.data import Preprocessing
+from medimg_cnn.data.readers import ReadOptions
 from medimg_cnn.errors import (
     ArgumentError,
     BundleArchitectureError,
@@ -31,11 +32,14 @@ from medimg_cnn.export._engine import Engine
 from medimg_cnn.export._reference import Development, Reference
 from medimg_cnn.training import Run
 
-__all__ = ["Bundle", "checked_band", "load_bundle"]
+__all__ = ["Bundle", "checked_band", "load_bundle", "printable"]
 
 _FORMAT = "medimg_cnn.bundle.content"
 _PARAMETERS = 100_000_000
-_TEXT_BYTES = 2**24
+_PIXELS = ReadOptions().max_pixels
+_TEXT_BYTES = 2**22
+"""Parsed, JSON may take twenty times as much memory."""
+_NAME = 200
 _REFERENCE_BYTES = 2**28
 
 
@@ -151,7 +155,13 @@ class Bundle:
         )
 
 
-def load_bundle(path: PathLike, *, max_parameters: int = _PARAMETERS, sha256: str | None = None) -> Bundle:
+def load_bundle(
+    path: PathLike,
+    *,
+    max_parameters: int = _PARAMETERS,
+    max_pixels: int = _PIXELS,
+    sha256: str | None = None,
+) -> Bundle:
     """Check a bundle and rebuild its model from the library's own code.
 
     Every file is compared with the manifest before it is used, nothing in a bundle is run, and nothing large is
@@ -160,6 +170,7 @@ def load_bundle(path: PathLike, *, max_parameters: int = _PARAMETERS, sha256: st
     Args:
         path: what ``save_bundle`` wrote.
         max_parameters: weights at most, at least 1; a float32 weight takes four bytes.
+        max_pixels: height x width at most, of the images that it may ask to decode and of the model's input.
         sha256: what ``Bundle.sha256`` must be; the hashes inside find damage, only this one finds a forgery.
 
     Raises:
@@ -167,7 +178,7 @@ def load_bundle(path: PathLike, *, max_parameters: int = _PARAMETERS, sha256: st
         BundleUnsafeError: a link, a path that leads out, a pickle, or a file that bundles do not have.
         BundleVersionError: a newer version of the library wrote it.
         BundleArchitectureError: its network is not one that this library builds.
-        BundleTooLargeError: it asks for more than ``max_parameters``.
+        BundleTooLargeError: it asks for more than ``max_parameters`` or ``max_pixels``.
         ArgumentError: there is nothing at this path.
 
     Example:
@@ -176,6 +187,7 @@ def load_bundle(path: PathLike, *, max_parameters: int = _PARAMETERS, sha256: st
         medimg_cnn.errors.ArgumentError: path: must be a bundle, ...
     """
     limit = check_integer("max_parameters", max_parameters, low=1)
+    check_integer("max_pixels", max_pixels, low=1)
     opened = open_files(Path(path))
     if sha256 is not None and sha256.lower() != opened.sha256:
         raise BundleDamagedError(
@@ -183,6 +195,7 @@ def load_bundle(path: PathLike, *, max_parameters: int = _PARAMETERS, sha256: st
         )
     content = _content_of(opened)
     architecture = _allowed(content["architecture"], limit, str(path))
+    _check_pixels(content, architecture, max_pixels, str(path))
     parameters = architecture.parameters
     weights = unpack_arrays(opened.read("weights.npz", limit=4 * parameters + 2**20), f"{path}, weights.npz")
     held = sum(array.size for array in weights.values())
@@ -203,7 +216,7 @@ def load_bundle(path: PathLike, *, max_parameters: int = _PARAMETERS, sha256: st
         if isinstance(error, ArgumentError):  # of one of our records, which names its field
             raise BundleDamagedError(f"{path}, bundle.json: {error}") from error
         raise
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise BundleDamagedError(
             f"{path}: bundle.json does not say what it must ({type(error).__name__}: {error}). Get it again."
         ) from error
@@ -243,6 +256,25 @@ def _allowed(content: Mapping[str, Any], limit: int, path: str) -> ArchitectureC
     return architecture
 
 
+def _check_pixels(
+    content: Mapping[str, Any], architecture: ArchitectureConfig, limit: int, path: str
+) -> None:
+    """Refuse a bundle that would have images decoded, or computed with, that are larger than is allowed here."""
+    try:
+        decoded = int(content["preprocessing"]["read"]["max_pixels"])
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise BundleDamagedError(
+            f"{path}: bundle.json must say how images are read ({type(error).__name__}: {error}). Get it again."
+        ) from error
+    height, width, _ = architecture.image_shape
+    asked = max(decoded, height * width)
+    if asked > limit:
+        raise BundleTooLargeError(
+            f"{path}: it asks for images of up to {asked:,} pixels; at most {limit:,} are allowed. "
+            "If you trust it, pass a larger max_pixels."
+        )
+
+
 def _model(architecture: ArchitectureConfig, weights: Mapping[str, NDArray[Any]], path: str) -> Any:
     model = architecture.build()
     expected = {weight.path: weight for weight in model.weights}
@@ -276,7 +308,9 @@ def _bundle_of(
     if preprocessing.image_shape != architecture.image_shape:
         raise ValueError("preprocessing does not give the network's image shape")
     result = FitResult.from_dict(content["result"])
-    negative, positive = content["classes"]
+    negative, positive = (printable("classes", name) for name in content["classes"])
+    if not negative or not positive or negative == positive:
+        raise ValueError("classes must be two different names")
     reference = None
     if content["reference"] is not None:
         stored = {
@@ -287,20 +321,41 @@ def _bundle_of(
     return Bundle(
         run=Run(model, replace(result, preprocessing=content["preprocessing"])),
         architecture=architecture,
-        classes=(str(negative), str(positive)),
+        classes=(negative, positive),
         preprocessing=preprocessing,
         reference=reference,
         development=_development(content["development"], arrays),
         abstention=checked_band(content["abstention"], result.operating_point.threshold),
-        name=str(content["name"]),
+        name=printable("name", content["name"]),
         intended_use=str(content["intended_use"]),
         out_of_scope=str(content["out_of_scope"]),
         model_card=card.decode("utf-8", errors="replace"),
         versions={str(name): str(value) for name, value in content["versions"].items()},
-        recalibrated=content["recalibrated"],
+        recalibrated=_recalibrated(content["recalibrated"]),
         format_version=opened.version,
         sha256=opened.sha256,
     )
+
+
+def printable(field: str, value: object) -> str:
+    """Return a name that terminals and pages can show: control characters could hide or forge what they say.
+
+    Raises:
+        ArgumentError: it is no text, too long, or holds such characters.
+    """
+    if not isinstance(value, str) or not value.isprintable() or len(value) > _NAME:
+        raise ArgumentError(
+            explain(
+                field, f"must be text of at most {_NAME} characters, none of them a control character", value
+            )
+        )
+    return value
+
+
+def _recalibrated(content: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    if content is not None:
+        printable("recalibrated", content["on"])
+    return content
 
 
 def _described_arrays(

@@ -42,6 +42,10 @@ _MANIFEST_BYTES = 2**16
 _DIRECTORY_BYTES = 2**18
 _END = struct.Struct("<4s4H2LH")
 """A zip's end record: signature, two disk numbers, two entry counts, directory size and offset, comment size."""
+_LOCATOR_BYTES = 20
+"""What a zip of the 64-bit format has before its end record, and by which it may name another directory size."""
+_ARCHIVE_BYTES = 2**31 - 2**20
+"""Beyond it an archive would be of that format."""
 
 
 class _Files(Protocol):
@@ -142,6 +146,11 @@ def write_files(path: Path, files: Mapping[str, bytes], *, overwrite: bool) -> N
     _check_target(path, overwrite=overwrite)
     everything = {MANIFEST: _manifest_of(files), **files}
     if path.suffix.lower() == ".zip":
+        total = sum(map(len, everything.values()))
+        if total > _ARCHIVE_BYTES:
+            raise ArgumentError(
+                f"path: an archive holds at most {_ARCHIVE_BYTES:,} bytes; this bundle has {total:,}. Pass a folder."
+            )
         atomic_write(path, lambda stream: stream.write(_zip_of(everything)))
         return
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -221,14 +230,20 @@ class _ZipFiles:
 
 
 def _opened_zip(stream: io.BufferedReader | io.BytesIO, size: int, name: str) -> zipfile.ZipFile:
-    stream.seek(max(0, size - _END.size))
-    end = stream.read(_END.size)
+    stream.seek(max(0, size - _END.size - _LOCATOR_BYTES))
+    tail = stream.read(_END.size + _LOCATOR_BYTES)
+    end = tail[-_END.size :]
     if len(end) < _END.size or not end.startswith(b"PK\x05\x06") or _END.unpack(end)[7] != 0:
         raise BundleDamagedError(
             f"{name}: must end as the zip archives of this library do; it was cut off, or is something else. "
             "Get it again, or write it with save_bundle(run, 'name.zip')."
         )
     # zipfile reads the whole directory into memory, so its size is looked at before.
+    if tail.startswith(b"PK\x06\x07"):
+        raise BundleUnsafeError(
+            f"{name}: must be a zip as this library writes it; this one is of the 64-bit format, which can hide the "
+            "size of its directory. Unpack it and load the folder."
+        )
     if _END.unpack(end)[5] > _DIRECTORY_BYTES:
         raise BundleUnsafeError(
             f"{name}: the archive's directory must be small; it says {_END.unpack(end)[5]:,} bytes."
@@ -237,14 +252,15 @@ def _opened_zip(stream: io.BufferedReader | io.BytesIO, size: int, name: str) ->
         archive = zipfile.ZipFile(stream)
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise BundleDamagedError(f"{name}: is not an intact zip archive ({error}). Get it again.") from error
-    names = [info.filename for info in archive.infolist()]
+    seen: set[str] = set()
     for info in archive.infolist():
         if stat.S_ISLNK(info.external_attr >> 16):
             raise BundleUnsafeError(
                 f"{name}: a bundle holds plain files only; {info.filename!r} is a symbolic link."
             )
-        if names.count(info.filename) > 1:
+        if info.filename in seen:
             raise BundleUnsafeError(f"{name}: each file must be there once; {info.filename!r} occurs twice.")
+        seen.add(info.filename)
         if (
             info.flag_bits & 1
             or info.compress_type != zipfile.ZIP_STORED
@@ -317,7 +333,7 @@ def _checked_manifest(bundle: str, text: bytes) -> tuple[int, dict[str, tuple[in
             str(name): (int(entry["bytes"]), str(entry["sha256"])) for name, entry in content["files"].items()
         }
         whole = _sealed({name: value for name, value in content.items() if name != "sha256"}) == text
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise BundleDamagedError(
             f"{bundle}: {MANIFEST} is not whole ({type(error).__name__}). Get the bundle again."
         ) from error

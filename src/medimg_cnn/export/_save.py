@@ -12,7 +12,7 @@ from medimg_cnn.artifacts import Predictions
 from medimg_cnn.data import Dataset, Preprocessing
 from medimg_cnn.errors import ArgumentError
 from medimg_cnn.export._architecture import ArchitectureConfig
-from medimg_cnn.export._bundle import Bundle, checked_band
+from medimg_cnn.export._bundle import Bundle, checked_band, printable
 from medimg_cnn.export._card import short_card
 from medimg_cnn.export._engine import Engine
 from medimg_cnn.export._reference import Development, Reference
@@ -106,7 +106,7 @@ def save_bundle(
         "intended_use": intended_use,
         "out_of_scope": out_of_scope,
     }
-    pair = (str(names[0]), str(names[1]))
+    pair = (printable("classes", str(names[0])), printable("classes", str(names[1])))
     bundle = Bundle(
         run=run,
         architecture=architecture,
@@ -115,7 +115,7 @@ def save_bundle(
         reference=reference,
         development=development,
         abstention=checked_band(abstain_between, run.operating_point.threshold),
-        name=name,
+        name=printable("name", name),
         intended_use=intended_use,
         out_of_scope=out_of_scope,
         model_card=_card(run, test, name=name, classes=pair, answers=answers),
