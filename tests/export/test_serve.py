@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
+import signal
 import socket
+import struct
 import subprocess
+import sys
 import threading
 import time
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
@@ -21,7 +27,11 @@ import pytest
 from PIL import Image
 
 import medimg_cnn as mc
-from medimg_cnn.export import make_app
+from medimg_cnn.errors import ArgumentError
+from medimg_cnn.export import _serve as module
+from medimg_cnn.export import make_app, serve
+from medimg_cnn.export._examine import Examiner
+from medimg_cnn.export._guard import _host_of
 from medimg_cnn.export._serve import _is_loopback
 
 pytest.importorskip("starlette", reason="pip install medimg-cnn[serve]")
@@ -76,7 +86,7 @@ def test_an_image_is_answered_as_the_predictor_does(address, bundle, tmp_path):
     assert body["decision"] == expected["decision"]
     assert body["out_of_scope"] == expected["out_of_scope"]
     assert body["use"] == "research use only"
-    for name in ("picture", "map"):
+    for name in ("view", "picture", "map"):
         with urllib.request.urlopen(body[name]) as picture:
             assert Image.open(io.BytesIO(picture.read())).size == (12, 12)
     assert "map" not in ask(f"{address}/api/predict", png())[1]
@@ -127,8 +137,137 @@ def test_the_page_is_whole_and_loads_nothing_from_elsewhere(address, bundle):
         assert ask(f"{address}/{path}")[0] == 404
 
 
-def test_another_host_name_is_refused(address):
-    assert ask(f"{address}/api/model", Host="evil.example")[0] == 400
+@pytest.mark.parametrize(
+    "name",
+    [
+        "evil.example",
+        "evil.example:8000",
+        "127.0.0.1.evil.example",
+        "testserver",
+        "127.0.0.1:80:80",
+        "[::1",
+        "",
+    ],
+)
+def test_another_host_name_is_refused(address, name):
+    """Else a page elsewhere could point its own name at this machine, and read the answers."""
+    status, body, headers = ask(f"{address}/api/model", Host=name)
+    assert status == 400
+    assert "this machine only" in body["error"] or name == ""
+    assert headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("LOCALHOST:8000", "localhost"),
+        ("[::1]:8000", "[::1]"),
+        ("[::1]", "[::1]"),
+        ("[::1]evil", ""),
+        ("localhost:evil", ""),
+    ],
+)
+def test_a_host_is_told_from_its_port(header, name):
+    assert _host_of(header) == name
+
+
+def test_another_pages_request_is_refused(address):
+    for headers in (
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site", "Origin": "http://127.0.0.1:9"},
+    ):
+        status, body, _ = ask(f"{address}/api/predict", png(), **headers)
+        assert (status, body["error"]) == (403, "this request was made by another page")
+    own = {"Origin": address, "Sec-Fetch-Site": "same-origin"}
+    assert ask(f"{address}/api/predict", png(), **own)[0] == 200
+    _, _, headers = ask(f"{address}/api/model")
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+    assert "access-control-allow-origin" not in headers
+
+
+def test_an_error_inside_is_said_without_its_text(bundle, caplog):
+    """The text of an exception may hold a path, or a piece of the image."""
+    app = make_app(bundle)
+    examiner = app.routes[-1].endpoint.__self__._examiner
+    examiner._predictor.examine = lambda stream: {}["/home/someone/secret.png"]
+    server = run_server(app)
+    status, body, _ = ask(f"{next(server)}/api/predict", png())
+    next(server, None)
+    assert (status, body) == (500, {"error": "the image could not be judged: KeyError in the library"})
+    assert "secret" in caplog.text
+
+
+def test_no_answer_names_a_path(address, shared):
+    for path in sorted((shared / "data" / "odd_images").iterdir()):
+        if 0 < path.stat().st_size < LIMIT:
+            _, body, _ = ask(f"{address}/api/predict", path.read_bytes())
+            assert not re.search(
+                r"/(home|root|tmp|usr|work|opt)/|site-packages|\.py\b", body.get("error", "")
+            ), body
+
+
+def test_images_larger_than_the_librarys_limit_are_refused_whatever_the_bundle_says(bundle):
+    how = bundle.preprocessing
+    greedy = replace(bundle, preprocessing=replace(how, read=replace(how.read, max_pixels=10**12)))
+    answer = Examiner(greedy).answer(png_that_says(60_000, 60_000), with_pictures=True)
+    assert answer[0] == 422
+    assert "36,000,000 pixels" in answer[1]["error"]
+
+
+def png_that_says(width: int, height: int) -> bytes:
+    """A PNG of a hundred bytes whose header announces so many pixels."""
+    content = bytearray(png())
+    content[16:24] = struct.pack(">2I", width, height)
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    return bytes(content)
+
+
+def test_uploads_beyond_eight_wait_and_none_is_lost(bundle, monkeypatch):
+    """Eight slow uploads hold what memory there is for uploads; the ninth is answered after one of them."""
+    monkeypatch.setattr(module, "_PATIENCE", 3.0)
+    server = run_server(make_app(bundle, max_bytes=LIMIT))
+    address = next(server)
+    host, port = address.removeprefix("http://").split(":")
+    slow = [socket.create_connection((host, int(port)), timeout=20) for _ in range(8)]
+    try:
+        for line in slow:
+            line.sendall(
+                f"POST /api/predict HTTP/1.1\r\nHost: {host}\r\nContent-Length: 100\r\n\r\nx".encode()
+            )
+        time.sleep(0.5)
+        assert ask(f"{address}/api/model")[0] == 200, "what needs no upload is answered meanwhile"
+        started = time.perf_counter()
+        assert ask(f"{address}/api/predict", png())[0] == 200
+        assert time.perf_counter() - started > 1.0
+        assert all(b"408" in line.recv(100) for line in slow)
+    finally:
+        for line in slow:
+            line.close()
+        next(server, None)
+
+
+def test_a_port_in_use_is_said_in_words(bundle):
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        pytest.raises(ArgumentError, match="must be free to listen on"),
+    ):
+        serve(bundle, port=taken.getsockname()[1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_the_command_serves_until_it_is_interrupted(bundle_zip, host):
+    command = [sys.executable, "-m", "medimg_cnn", "serve", str(bundle_zip), "--host", host, "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        address = process.stderr.readline().split()[0]
+        assert ask(f"{address}/api/predict", png())[0] == 200
+        assert ask(f"{address}/")[0] == 200
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 0
+        assert process.stderr.read() == ""
 
 
 @pytest.mark.parametrize(
@@ -238,7 +377,7 @@ def test_an_image_dropped_on_the_page_shows_its_result(driven, address, tmp_path
     assert f">{expected['decision']}</span>" in page
     assert f"probability of ill {100 * expected['probability']:.1f}%" in page
     assert '<section id="result" aria-live="polite">' in page
-    assert page.count("data:image/png;base64,") == 2
+    assert page.count("data:image/png;base64,") == 3
     assert "Squares 1" in page
     assert "CONSOLE" not in done.stderr
     shot = tmp_path / "page.png"

@@ -164,10 +164,12 @@ def serve(options: Namespace) -> dict[str, Any]:
     """Open a local page."""
     from medimg_cnn.export import serve as run
 
-    bundle = mc.load_bundle(options.bundle)
-    if not options.quiet:
-        sys.stderr.write(f"http://{options.host}:{options.port}  (research use only; end with Ctrl+C)\n")
-    run(bundle, host=options.host, port=options.port)
+    def announce(address: str) -> None:
+        if not options.quiet:
+            sys.stderr.write(f"{address}  (research use only; end with Ctrl+C)\n")
+            sys.stderr.flush()
+
+    run(mc.load_bundle(options.bundle), host=options.host, port=options.port, announce=announce)
     return {"text": ""}
 
 

@@ -183,7 +183,7 @@ def _export(parser: argparse.ArgumentParser) -> None:
 def _serve(parser: argparse.ArgumentParser) -> None:
     _add_bundle(parser, "bundle")
     parser.add_argument("--host", default="127.0.0.1", help="default: this machine only")
-    parser.add_argument("--port", type=int, default=8000, help="default: %(default)s")
+    parser.add_argument("--port", type=int, default=8000, help="0 takes a free one; default: %(default)s")
 
 
 def _launch(parser: argparse.ArgumentParser) -> None:

@@ -30,7 +30,7 @@ from medimg_cnn.export._shift import Alarm, ShiftTest, alarms_of, shift_tests
 from medimg_cnn.reporting import DEFAULT_SECTIONS, ClinicalReport, clinical_report
 from medimg_cnn.training import ImageSource, Run
 
-__all__ = ["ExternalValidation", "Recalibration", "external_validate"]
+__all__ = ["ExternalValidation", "Recalibration", "development_predictions", "external_validate"]
 
 _FOLDS = 10
 _LOGIT = 1e4
@@ -219,7 +219,7 @@ def external_validate(
     seen = None if reference is None else observe(frozen.engine, data, np.arange(data.n))
     unlike = None if reference is None or seen is None else reference.judge(seen)[0]
     area = auroc(predictions, level=level)
-    before = None if frozen.development is None else _development(frozen.development, frozen)
+    before = None if frozen.development is None else development_predictions(frozen.development, frozen)
     against = Against(
         part="" if before is None else before.part,
         comparison=None if before is None else _compared(predictions, before, frozen, level),
@@ -261,7 +261,8 @@ def _facts(bundle: Bundle, more: Mapping[str, str] | None) -> dict[str, str]:
     return {**facts, **(more or {})}
 
 
-def _development(then: Development, bundle: Bundle) -> Predictions:
+def development_predictions(then: Development, bundle: Bundle) -> Predictions:
+    """Return what the bundle predicted on its development images; they have no names."""
     return Predictions(
         y_true=then.y,
         logit=then.logit,
