@@ -30,7 +30,7 @@ def run(code: str, home: Path, **environment: str) -> subprocess.CompletedProces
     variables = {name: value for name, value in os.environ.items() if name not in ours}
     variables |= {"HOME": str(home)} | environment
     return subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
+        [sys.executable, "-c", code],
         capture_output=True,
         text=True,
         env=variables,
