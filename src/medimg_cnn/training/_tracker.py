@@ -119,10 +119,12 @@ class TrackerObserver:
     def __init__(self, trackers: Sequence[Tracker], record: RunRecord, directory: Path | None) -> None:
         self._trackers = list(trackers)
         self._record, self._directory = record, directory
+        self._started = False
 
     def begin(self, loop: Loop) -> None:
         """See ``Observer``, as for the others."""
         facts = RunFacts.of(self._record, self._directory, loop.records)
+        self._started = True
         self._each(lambda tracker: tracker.start(facts))
 
     def step(self, loop: Loop) -> None:
@@ -138,8 +140,9 @@ class TrackerObserver:
         self._each(lambda tracker: tracker.finish(result))
 
     def fail(self, reason: str) -> None:
-        """Tell them of it."""
-        self._each(lambda tracker: tracker.fail(reason))
+        """Tell them of it, unless another observer failed before they were told of the run."""
+        if self._started:
+            self._each(lambda tracker: tracker.fail(reason))
 
     def _each(self, tell: Callable[[Tracker], None]) -> None:
         for tracker in list(self._trackers):
