@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,8 +61,10 @@ def load_into(model: Any, network: KerasNetwork, file: Path) -> None:
     whole = blank(lambda: network.whole(height, width))
     _check_content(file, limit=whole.count_params() + _SLACK)
     try:
-        whole.load_weights(file)
-    except (ValueError, KeyError, TypeError, OSError, RuntimeError, AttributeError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)  # by which Keras says that it left a layer as it was
+            whole.load_weights(file)
+    except (ValueError, KeyError, TypeError, OSError, RuntimeError, AttributeError, UserWarning) as error:
         raise ArtifactError(
             f"weights: {file} does not hold the weights of {network.name} without its top ({_first_line(error)}). "
             "Take the file whose name ends in _notop.h5, or save yours from a model built with include_top=False."
