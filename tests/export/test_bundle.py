@@ -14,7 +14,7 @@ import pytest
 
 import medimg_cnn as mc
 from medimg_cnn.data import Preprocessing
-from medimg_cnn.errors import ArgumentError, BundleDamagedError, BundleTooLargeError
+from medimg_cnn.errors import ArgumentError, BundleArchitectureError, BundleDamagedError, BundleTooLargeError
 from medimg_cnn.export import ArchitectureConfig
 from medimg_cnn.export._bundle import Bundle
 from medimg_cnn.models import Architecture
@@ -99,6 +99,40 @@ def test_every_architecture_is_told_from_its_model(name, shape):
     assert config == ArchitectureConfig(name=name, image_shape=shape, width=8, dropout=0.2)
     assert config.parameters == model.count_params() >= config.least_parameters
     assert ArchitectureConfig.from_dict(config.to_dict()) == config
+
+
+@pytest.mark.parametrize(
+    ("options", "start"),
+    [
+        ({"name": "medcnn-s", "width": 8, "drop_path": 0.25}, None),
+        ({"name": "resnet18", "width": 8, "normalisation": "group"}, None),
+        ({"name": "convnext-tiny", "width": 8, "normalisation": "batch"}, None),
+        ({"name": "keras:MobileNet", "width": None}, "0123456789abcdef" * 4),
+    ],
+)
+def test_choices_and_the_weights_begun_with_are_told_from_the_model(options, start):
+    config = ArchitectureConfig(image_shape=(28, 28, 1), dropout=0.2, start=start, **options)
+    assert ArchitectureConfig.of(config.layout()) == config
+    assert ArchitectureConfig.from_dict(config.to_dict()) == config
+    assert config.parameters >= config.least_parameters
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"name": "keras:os"},
+        {"name": "keras:MobileNet"},
+        {"width": None},
+        {"normalisation": "spectral"},
+        {"start": "../../etc"},
+        {"drop_path": "much"},
+    ],
+)
+def test_an_architecture_that_makes_no_sense_is_refused(changed):
+    content = {"name": "medcnn-s", "image_shape": [28, 28, 1], "width": 8, "dropout": 0.2}
+    assert ArchitectureConfig.from_dict(content).to_dict() == content | {"image_shape": (28, 28, 1)}
+    with pytest.raises(BundleArchitectureError):
+        ArchitectureConfig.from_dict(content | changed)
 
 
 def test_another_model_is_refused(make_run):

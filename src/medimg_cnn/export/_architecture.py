@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, get_args
 
 from medimg_cnn._keras import keras
@@ -162,7 +162,7 @@ class ArchitectureConfig:
         Raises:
             ArgumentError: an argument is outside of what ``build_cnn`` takes.
         """
-        return blank(self._plan().layout)
+        return blank(partial(self._plan().layout, start=self.start))
 
 
 def _known(name: object) -> str:
