@@ -65,8 +65,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # sci
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters by name; with ``deep``, the configuration's as ``config__NAME`` too."""
         found: dict[str, Any] = super().get_params(deep=deep)
-        if deep:
-            config = TrainerConfig() if self.config is None else self.config
+        config = TrainerConfig() if self.config is None else self.config
+        if deep and isinstance(config, TrainerConfig):  # what is wrong is refused by fit, not by a look
             found |= {f"config__{name}": value for name, value in config.to_dict().items() if name != "seed"}
         return found
 
@@ -125,7 +125,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # sci
         options = (TrainerConfig() if self.config is None else self.config).to_dict() | {"seed": self.seed}
         model = build_cnn(
             data.image_shape,
-            architecture=self.architecture,  # type: ignore[arg-type] # build_cnn checks it
+            architecture=self.architecture,
             prior=data.train.prevalence,
             width=self.width,
             dropout=self.dropout,

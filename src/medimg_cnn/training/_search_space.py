@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Any, TypeAlias
 
 from medimg_cnn._validation import check_number, explain, suggest
@@ -114,7 +114,7 @@ class SearchSpace:
         for name, choices in self.config.items():
             ends = (choices.low, choices.high) if isinstance(choices, Between) else choices
             for value in ends:
-                replace(config, **{name: value})
+                TrainerConfig.from_dict(config.to_dict() | {name: value})
 
 
 def label(value: Any) -> Any:
