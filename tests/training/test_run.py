@@ -110,7 +110,7 @@ def test_test_time_augmentation_is_the_mean_logit_over_views(run: Run, data: mc.
     )
     with pytest.raises(ArgumentError, match="does not mix images"):
         run.predict(data.test, augment=MixUp())
-    with pytest.raises(ArgumentError, match="draws: must be at least 1"):
+    with pytest.raises(ArgumentError, match="draws: must be a whole number of at least 1"):
         run.predict(data.test, augment=noise, draws=0)
 
 

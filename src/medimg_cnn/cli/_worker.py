@@ -23,7 +23,7 @@ def _join() -> None:
     import jax
 
     # The engine's own handler of SIGTERM would keep it from the trainer's, which saves and stops.
-    jax.config.update("jax_enable_preemption_service", False)
+    jax.config.update("jax_enable_preemption_service", False)  # type: ignore[no-untyped-call] # JAX
     address, place = os.environ[COORDINATOR], os.environ.get(f"{PROCESS}_ON_HOST", "")
     jax.distributed.initialize(
         coordinator_address=address,

@@ -91,7 +91,7 @@ def variant(model: Any, *, precision: Precision = "float32", half: bool = False)
     try:
         found = keras.models.clone_model(
             model,
-            input_tensors=[keras.Input(shape, name=model.input.name)],
+            input_tensors=keras.Input(shape),
             clone_function=copied,
             call_function=called,
             recursive=True,
