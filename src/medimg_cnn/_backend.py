@@ -105,8 +105,9 @@ def set_compilation_cache(folder: str | os.PathLike[str] | None) -> None:
 
     if folder is not None:
         _make(Path(folder))
-        config.update(_JAX_LEAST.lower(), _LEAST_SECONDS)
-    config.update(_JAX_CACHE.lower(), None if folder is None else os.fspath(folder))
+        config.update(_JAX_LEAST.lower(), _LEAST_SECONDS)  # type: ignore[no-untyped-call] # JAX
+    name = None if folder is None else os.fspath(folder)
+    config.update(_JAX_CACHE.lower(), name)  # type: ignore[no-untyped-call] # JAX
     cache.reset_cache()
 
 

@@ -65,7 +65,8 @@ def _folded(x: Tensor) -> Tensor:
 
 def _stages(x: Tensor) -> int:
     """Return how many stages there are when each halves the size, until 4 pixels or fewer are left."""
-    height, width, count = *x.shape[1:3], 1
+    height, width = (int(side) for side in x.shape[1:3])
+    count = 1
     while max(height, width) > 4 and min(height, width) > 1:
         height, width, count = -(-height // 2), -(-width // 2), count + 1
     return count

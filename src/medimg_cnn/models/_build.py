@@ -175,7 +175,7 @@ class Plan:
     def __post_init__(self) -> None:
         dropout = _check_rate("dropout", self.dropout)
         drop_path = _check_rate("drop_path", self.drop_path)
-        if isinstance(self.architecture, str) and self.architecture.startswith(PREFIX):
+        if str(self.architecture).startswith(PREFIX):
             name = PREFIX + keras_network(self.architecture).name
             for argument, value in (("width", self.width), ("normalisation", self.normalisation)):
                 if value is not None:
@@ -197,14 +197,15 @@ class Plan:
         if drop_path > 0.0 and (family is None or not family.residual):
             rule = f"must be 0 for {name!r}, which has no branches that this library could drop"
             raise ArgumentError(explain("drop_path", rule, drop_path))
-        for field, value in (
+        settled: tuple[tuple[str, object], ...] = (
             ("architecture", name),
             ("width", width),
             ("dropout", dropout),
             ("drop_path", drop_path),
             ("normalisation", normalisation),
-        ):
-            object.__setattr__(self, field, value)
+        )
+        for field, setting in settled:
+            object.__setattr__(self, field, setting)
 
     def build(self, *, prior: float = 0.5, seed: int = 0, start: str | None = None) -> Any:
         """Return the model with weights drawn by the seed; ``start`` is the sha256 of those that will replace them."""

@@ -133,13 +133,13 @@ def describe(model: Any) -> ModelDescription:
 
 def _multiply_adds(layer: Any) -> int:
     if isinstance(layer, keras.layers.Dense):
-        return math.prod(layer.kernel.shape) * math.prod(_shape(layer)[:-1])
+        return int(math.prod(layer.kernel.shape) * math.prod(_shape(layer)[:-1]))
     kernels = [getattr(layer, name, None) for name in ("kernel", "depthwise_kernel", "pointwise_kernel")]
     found = [kernel for kernel in kernels if kernel is not None and len(kernel.shape) == 4]
     if not found:
         return 0
     *positions, _ = _shape(layer)
-    return math.prod(positions) * sum(math.prod(kernel.shape) for kernel in found)
+    return int(math.prod(positions) * sum(math.prod(kernel.shape) for kernel in found))
 
 
 def _shape(layer: Any) -> tuple[Any, ...]:

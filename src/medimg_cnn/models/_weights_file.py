@@ -41,7 +41,7 @@ def checked_file(path: PathLike, sha256: str | None) -> tuple[Path, str]:
         )
     with file.open("rb") as stream:
         found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if sha256 is not None and (not isinstance(sha256, str) or sha256.lower() != found):
+    if sha256 is not None and str(sha256).lower() != found:
         raise ArgumentError(
             explain(
                 "weights_sha256", f"must be that of {file.name}, which is {found}", sha256, "Fetch it again."
@@ -90,7 +90,8 @@ def load_into(model: Any, network: KerasNetwork, file: Path) -> None:
 
 def _first_kernel(kernel: np.ndarray, *, channels: int, blue_first: bool) -> np.ndarray:
     if channels == 1:
-        return kernel.sum(axis=2, keepdims=True)
+        summed: np.ndarray = kernel.sum(axis=2, keepdims=True)
+        return summed
     return kernel[:, :, ::-1] if blue_first else kernel
 
 
