@@ -194,8 +194,7 @@ def load_bundle(
             f"{path}: must have the sha256 {sha256}; it has {opened.sha256}. It is another bundle than you expect."
         )
     content = _content_of(opened)
-    architecture = _allowed(content["architecture"], limit, str(path))
-    _check_pixels(content, architecture, max_pixels, str(path))
+    architecture = _allowed(content, limit, max_pixels, str(path))
     parameters = architecture.parameters
     weights = unpack_arrays(opened.read("weights.npz", limit=4 * parameters + 2**20), f"{path}, weights.npz")
     held = sum(array.size for array in weights.values())
@@ -237,11 +236,12 @@ def _content_of(opened: OpenBundle) -> dict[str, Any]:
     return content
 
 
-def _allowed(content: Mapping[str, Any], limit: int, path: str) -> ArchitectureConfig:
+def _allowed(content: Mapping[str, Any], limit: int, max_pixels: int, path: str) -> ArchitectureConfig:
     try:
-        architecture = ArchitectureConfig.from_dict(content)
+        architecture = ArchitectureConfig.from_dict(content["architecture"])
     except BundleArchitectureError as error:
         raise BundleArchitectureError(f"{path}: {error}") from error
+    _check_pixels(content, architecture, max_pixels, path)  # before a network of that size is laid out
     asked = architecture.least_parameters
     if asked <= limit:
         try:
