@@ -106,7 +106,7 @@ def check_image_size(argument: str, value: object) -> tuple[int, int]:
         raise ArgumentError(
             explain(
                 argument,
-                "must be (height, width) in pixels",
+                "must be (height, width) in whole pixels, or one whole number for a square",
                 value,
                 f"Pass for example {argument}=(128, 128).",
             )

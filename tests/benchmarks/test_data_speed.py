@@ -81,7 +81,9 @@ def test_loading_100_000_small_files(many: Path, tmp_path: Path) -> None:
     for index in range(len(data.train)):
         data.train[index]
     seconds = time.perf_counter() - start
-    sys.stdout.write(f"one epoch from memory: {data.train.n / seconds:,.0f} images a second\n")
+    sys.stdout.write(
+        f"one epoch from memory: {data.train.n / seconds:,.0f} images a second; peak RSS {peak_gib():.2f} GiB\n"
+    )
     assert peak_gib() < 1.5
 
 

@@ -341,8 +341,9 @@ def test_preprocessing_repeats_what_the_dataset_did(shared: Path) -> None:
     root = shared / "data/nih_cxr_pneumonia"
     data = load_dataset(root, positive="pneumonia", patients="patient_id", image_size=(64, 48))
     for index in range(5):
-        decoded = read_decoded(root / data.test.sample_ids[index], data.preprocessing.read)
-        again = data.preprocessing.apply(decoded.pixels)
+        how = data.preprocessing
+        decoded = read_decoded(root / data.test.sample_ids[index], how.read, minimum_size=how.image_size)
+        again = how.apply(decoded.pixels, extent=decoded.extent)
         assert np.abs(data.test.read([index])[0] - again).max() <= 0.5 / 255 + 1e-6
 
 

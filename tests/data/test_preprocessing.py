@@ -196,3 +196,26 @@ def test_a_damaged_record_is_refused(change: dict[str, object], said: str) -> No
     del values["channels"]
     with pytest.raises(ArgumentError, match=r"channels|has no|version"):
         Preprocessing.from_dict(values)
+
+
+@given(images, settings_, st.floats(0.05, 1), st.floats(0.05, 1))
+def test_a_last_row_and_column_that_are_not_full_keep_shape_and_range(
+    image: np.ndarray, prep: Preprocessing, down: float, across: float
+) -> None:
+    height, width = image.shape[:2]
+    result = prep.apply(image, extent=(height - 1 + down, width - 1 + across))
+    assert result.shape == prep.image_shape
+    assert 0 <= result.min() <= result.max() <= image.max() + 1e-5
+    whole = prep.apply(image, extent=(float(height), float(width)))
+    np.testing.assert_array_equal(whole, prep.apply(image))
+
+
+def test_a_ramp_whose_last_column_is_half_full_ends_where_the_picture_ends() -> None:
+    halves = (
+        np.repeat(np.arange(8, dtype=np.float32), 2)[:15] / 8
+    )  # 15 pixels, in pairs: the last one is alone
+    prep = Preprocessing(image_size=(1, 5), channels=1)
+    fine = prep.apply(np.tile(halves, (2, 1))[..., None])
+    coarse = np.tile(np.arange(8, dtype=np.float32) / 8, (1, 1))[..., None]
+    shifted = np.abs(prep.apply(coarse) - fine).max()
+    assert np.abs(prep.apply(coarse, extent=(1.0, 7.5)) - fine).max() < shifted / 2

@@ -157,11 +157,12 @@ def quarantine(records: Records, prepared: Prepared, limit: float) -> tuple[Unre
     n, failures = len(records.labels), prepared.failures
     if len(failures) > limit * n:
         listed = "\n".join(f"  {failures[index]}" for index in sorted(failures)[:5])
-        step = (
-            "Repair or remove them, or pass a larger max_unreadable."
-            if len(failures) < n
-            else "Check the paths; for a table root= is the folder that they are relative to."
-        )
+        if len(failures) < n:
+            step = "Repair or remove them, or pass a larger max_unreadable."
+        elif all(text.endswith("Check the path.") for text in failures.values()):
+            step = "Check the paths; for a table root= is the folder that they are relative to."
+        else:
+            step = "None can be read as asked: see the reasons, and read= where they name one of its options."
         raise DataError(
             f"{records.origin}: at most {limit:.1%} of the images may be unreadable (max_unreadable); {len(failures)} "
             f"of {n} are. The first:\n{listed}\n{step}"

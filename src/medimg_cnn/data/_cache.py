@@ -23,11 +23,12 @@ from numpy.typing import NDArray
 
 from medimg_cnn.artifacts._files import atomic_write
 from medimg_cnn.data._store import ImageFacts, Shard
+from medimg_cnn.errors import DataError
 
 __all__ = ["ShardFolder", "default_cache_folder", "shard_key"]
 
 _FORMAT = "medimg_cnn.pixels"
-_VERSION = 1
+_VERSION = 2  # 2: pictures are decoded at a lower resolution in other ways
 _DECODERS = ("numpy", "pillow", "pydicom", "nibabel", "pylibjpeg", "pylibjpeg-openjpeg", "pyjpegls")
 
 
@@ -72,18 +73,29 @@ class ShardFolder:
         return Shard(pixels, int(content["bytes"])), facts
 
     def save(self, key: str, pixels: NDArray[Any], facts: Sequence[ImageFacts]) -> Shard:
-        """Write a shard; return it."""
+        """Write a shard; return it.
+
+        Raises:
+            DataError: the folder cannot be written to, or the disk is full.
+        """
         description, target = self._names(key)
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        atomic_write(target, lambda stream: np.save(stream, pixels, allow_pickle=False))
-        size = target.stat().st_size
-        content = {
-            "format": _FORMAT,
-            "version": _VERSION,
-            "bytes": size,
-            "facts": [astuple(row) for row in facts],
-        }
-        atomic_write(description, lambda stream: stream.write(json.dumps(content).encode()))
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            atomic_write(target, lambda stream: np.save(stream, pixels, allow_pickle=False))
+            size = target.stat().st_size
+            content = {
+                "format": _FORMAT,
+                "version": _VERSION,
+                "bytes": size,
+                "facts": [astuple(row) for row in facts],
+            }
+            atomic_write(description, lambda stream: stream.write(json.dumps(content).encode()))
+        except OSError as error:
+            raise DataError(
+                f"cache: must be a folder that can be written to, with room for {pixels.nbytes:,} bytes; "
+                f"{self.path}: {error.strerror or type(error).__name__}. Pass cache= with another folder, or none and "
+                "a larger memory_budget."
+            ) from error
         return Shard(target, size)
 
     def _names(self, key: str) -> tuple[Path, Path]:

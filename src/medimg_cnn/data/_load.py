@@ -160,6 +160,12 @@ def load_dataset(
     check_seed("seed", seed)
     check_fraction("max_unreadable", max_unreadable)
     shares = check_fractions("fractions", fractions)
+    if image_size is not None:
+        image_size = check_image_size("image_size", image_size)
+    reading: object = read
+    if reading is not None and not isinstance(reading, ReadOptions):
+        step = 'For example medimg_cnn.data.ReadOptions(window="lung").'
+        raise ArgumentError(explain("read", "must be ReadOptions or None", read, step))
     if channels is not None and (isinstance(channels, bool) or channels not in (1, 3)):
         raise ArgumentError(explain("channels", "must be 1, 3 or None", channels))
     if workers is not None:
@@ -211,9 +217,9 @@ def load_dataset(
     return data
 
 
-def _size(image_size: int | ImageSize | None, records: Records) -> ImageSize:
+def _size(image_size: ImageSize | None, records: Records) -> ImageSize:
     if image_size is not None:
-        return check_image_size("image_size", image_size)
+        return image_size
     return records.pixels.native_size or _FILE_SIZE
 
 

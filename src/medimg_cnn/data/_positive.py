@@ -99,7 +99,7 @@ def choose_classes(
     listed = _listed(counts)
     if len(counts) > 2:
         raise LabelError(
-            f"{origin}: a two-class dataset is needed; found {len(counts)} labels: {listed}. "
+            f"{origin}: a two-class dataset is needed; found {len(counts)} labels: {listed}. {_spellings(counts)}"
             "Pass classes=(negative, positive) to keep the images of two of them, for example "
             f"classes={_example(tuple(counts))}, or write a column with two labels and name it with label=."
         )
@@ -128,6 +128,15 @@ def choose_classes(
     )
 
 
+def _spellings(counts: Mapping[str, int]) -> str:
+    """Return a sentence about labels that differ in capitals only, "" where there are none."""
+    by_word: dict[str, list[str]] = {}
+    for label in counts:
+        by_word.setdefault(_words(label), []).append(label)
+    alike = [" and ".join(map(repr, labels)) for labels in by_word.values() if len(labels) > 1]
+    return f"Is one meant by {'; '.join(alike)}? Then spell it in one way. " if alike else ""
+
+
 def _example(labels: tuple[str, ...]) -> tuple[str, str]:
     negative = next((label for label in labels if says_absence(label)), labels[0])
     return negative, next(label for label in labels if label != negative)
@@ -142,6 +151,8 @@ def _match(positive: object, labels: tuple[str, ...], listed: str) -> str:
         return folded[0]
     close = get_close_matches(wanted.casefold(), [label.casefold() for label in labels], n=1)
     meant = [label for label in labels if close and label.casefold() == close[0]]
+    if isinstance(positive, bool) and set(labels) == {"0", "1"}:
+        meant = [str(int(positive))]
     step = f"Did you mean {meant[0]!r}? " if meant else ""
     raise ArgumentError(explain("positive", f"must be one of the labels, {listed}", positive, step.strip()))
 

@@ -26,6 +26,8 @@ __all__ = ["PixelOptions", "Prepared", "prepare"]
 
 _SHARD_BYTES = 32 * 2**20
 _WAITING_BYTES = 128 * 2**20
+# The largest block that raises the threshold of glibc, 32 MiB, less its header.
+_KEPT_BYTES = 31 * 2**20
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 
@@ -83,6 +85,7 @@ class Prepared:
 def prepare(pixels: PixelSource, options: PixelOptions) -> Prepared:
     """Hash and decode every image; take from the cache what is there already."""
     failures: dict[int, str] = {}
+    _keep_freed_memory()
     with ThreadPoolExecutor(_workers(options.workers), thread_name_prefix="medimg_cnn-decode") as pool:
         digests = _digests(pixels, pool, failures, options.progress)
         first_of = {digest: index for index, digest in reversed(list(enumerate(digests))) if digest}
@@ -221,7 +224,9 @@ class _Shards:
             return str(error)
         height, width, channels = image.pixels.shape
         grey = channels == 1 or self._options.channels == 1
-        values = quantise((self._grey if grey else self._colour).apply(image.pixels), image.bit_depth)
+        values = quantise(
+            (self._grey if grey else self._colour).apply(image.pixels, extent=image.extent), image.bit_depth
+        )
         facts = ImageFacts(
             format=image.format,
             mode=image.mode,
@@ -282,6 +287,16 @@ def _bounded_map(
     finally:
         for future in waiting:
             future.cancel()
+
+
+def _keep_freed_memory() -> None:
+    """Have glibc keep the memory of one image for the next.
+
+    It gives blocks above a threshold back at once, and the kernel then hands out and zeroes new pages for every image,
+    which took a fifth of the time of decoding. The threshold follows the largest block that was ever freed (mallopt(3),
+    M_MMAP_THRESHOLD); this one is never touched and so costs nothing. Other allocators are not changed by it.
+    """
+    np.empty(_KEPT_BYTES, dtype=np.uint8)  # freed at once
 
 
 def _workers(workers: int | None) -> int:

@@ -68,7 +68,7 @@ class Preprocessing:
         """(height, width, channels) of the result."""
         return (*self.image_size, self.channels)
 
-    def apply(self, pixels: Image) -> Image:
+    def apply(self, pixels: Image, *, extent: tuple[float, float] | None = None) -> Image:
         """Return the image in the wanted shape.
 
         Resampling weighs all source pixels that a target pixel covers (a triangle filter as wide as the
@@ -76,6 +76,8 @@ class Preprocessing:
 
         Args:
             pixels: (height, width, 1 or 3) float32, 0 to 1.
+            extent: (height, width) of the picture, where it does not fill the last row or column; see
+                ``DecodedImage``.
 
         Returns:
             (height, width, channels) float32, 0 to 1, contiguous.
@@ -91,15 +93,16 @@ class Preprocessing:
         pixels = _checked(pixels)
         if self.channels == 1:
             pixels = adapt_channels(pixels, 1)
-        height, width = pixels.shape[:2]
+        height, width = extent or pixels.shape[:2]
         target = self.image_size
         if (height, width) != target:
+            whole = (0.0, 0.0, float(width), float(height))
             if self.fit == "stretch":
-                pixels = _resized(pixels, target, (0.0, 0.0, float(width), float(height)))
+                pixels = _resized(pixels, target, whole)
             elif self.fit == "crop":
                 pixels = _resized(pixels, target, _centred_box(height, width, target))
             else:
-                pixels = _padded(_resized(pixels, _inner_size(height, width, target), None), target)
+                pixels = _padded(_resized(pixels, _inner_size(height, width, target), whole), target)
         return np.ascontiguousarray(adapt_channels(pixels, self.channels), dtype=np.float32)
 
     def to_dict(self) -> dict[str, Any]:
@@ -168,7 +171,7 @@ def _checked(pixels: NDArray[Any]) -> Image:
     return array.astype(np.float32, copy=False)
 
 
-def _resized(pixels: Image, size: ImageSize, box: tuple[float, float, float, float] | None) -> Image:
+def _resized(pixels: Image, size: ImageSize, box: tuple[float, float, float, float]) -> Image:
     """Resample each channel from the box (left, upper, right, lower) to the size (height, width)."""
     from PIL import Image as PillowImage
 
@@ -185,15 +188,15 @@ def _resized(pixels: Image, size: ImageSize, box: tuple[float, float, float, flo
     return resized
 
 
-def _centred_box(height: int, width: int, target: ImageSize) -> tuple[float, float, float, float]:
+def _centred_box(height: float, width: float, target: ImageSize) -> tuple[float, float, float, float]:
     """Return the largest centred box of the target's aspect ratio, as (left, upper, right, lower)."""
     scale = min(height / target[0], width / target[1])
-    tall, wide = min(target[0] * scale, float(height)), min(target[1] * scale, float(width))
+    tall, wide = min(target[0] * scale, height), min(target[1] * scale, width)
     left, upper = (width - wide) / 2, (height - tall) / 2
-    return left, upper, min(left + wide, float(width)), min(upper + tall, float(height))
+    return left, upper, min(left + wide, width), min(upper + tall, height)
 
 
-def _inner_size(height: int, width: int, target: ImageSize) -> ImageSize:
+def _inner_size(height: float, width: float, target: ImageSize) -> ImageSize:
     """Return the largest size of the image's own aspect ratio that fits into the target."""
     scale = min(target[0] / height, target[1] / width)
     return (

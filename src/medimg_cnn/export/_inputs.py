@@ -80,7 +80,7 @@ def model_input(image: DecodedImage, preprocessing: Preprocessing) -> Image:
     channels = preprocessing.channels
     grey = image.pixels.shape[2] == 1 or channels == 1
     own = Preprocessing(image_size=preprocessing.image_size, channels=1 if grey else 3, fit=preprocessing.fit)
-    values = quantise(own.apply(image.pixels), image.bit_depth)
+    values = quantise(own.apply(image.pixels, extent=image.extent), image.bit_depth)
     pixels = np.empty(preprocessing.image_shape, dtype=np.float32)
     dequantise(values, pixels)
     return pixels

@@ -319,8 +319,8 @@ def _read(item: Item) -> _Read:
     started = time.perf_counter()
     try:
         loaded, error = item.load(), ""
-    except (MedimgCnnError, OSError) as problem:
-        loaded, error = None, " ".join(str(problem).split())
+    except (MedimgCnnError, OSError, MemoryError) as problem:
+        loaded, error = None, " ".join(str(problem).split()) or f"{item.name}: {type(problem).__name__}"
     return _Read(item.name, loaded, error, time.perf_counter() - started)
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from medimg_cnn._types import Images, IntVector
 
-__all__ = ["SMALLEST_SIDE", "Looks", "looks_of", "similarity_of"]
+__all__ = ["SMALLEST_SIDE", "Looks", "look_size", "looks_of", "similarity_of"]
 
 SMALLEST_SIDE = 16
 """Below this many pixels a side too little is seen to tell a copy from a look-alike."""
@@ -44,6 +44,11 @@ class Looks:
         """Return the descriptors of some images as (m, d) float32 of length 1."""
         lengths = np.maximum(self.norms[rows], np.float32(1e-6))[:, None]
         return np.divide(self.values[rows], lengths, dtype=np.float32)
+
+
+def look_size(height: int, width: int) -> int:
+    """Return how many numbers describe an image of this size."""
+    return min(height, _SIDE) * min(width, _SIDE)
 
 
 def looks_of(grey: Images) -> Looks:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from threadpoolctl import threadpool_limits
 
 from medimg_cnn._types import FloatVector, IntVector, StrVector
-from medimg_cnn.data._audit._look import SMALLEST_SIDE, Looks, looks_of
+from medimg_cnn.data._audit._look import SMALLEST_SIDE, Looks, look_size, looks_of
 from medimg_cnn.data._audit._material import Material
 from medimg_cnn.data._audit._near import NearPairs, find_near
 from medimg_cnn.data._audit._shortcuts import Shortcut, find_shortcuts
@@ -22,7 +25,8 @@ __all__ = ["MOST_COMPARED", "Scan", "scan"]
 MOST_COMPARED = 100_000
 """Different images up to which near duplicates are looked for by default: all pairs are compared."""
 
-_CHUNK_BYTES = 16 * 2**20
+_CHUNK_BYTES = 4 * 2**20  # stays in a processor's cache
+_MOST_THREADS = 4  # beyond, memory is what is waited for
 _NO_PAIRS = NearPairs(np.empty((0, 2), np.int64), np.empty(0, np.float32), float("nan"), float("nan"))
 
 
@@ -94,22 +98,32 @@ def _read(material: Material) -> tuple[NDArray[np.bytes_], FloatVector, NDArray[
     names = np.empty(material.n, dtype="S16")
     brightness = np.empty(material.n)
     blank = np.empty(material.n, dtype=np.bool_)
-    values, norms = np.empty((0, 0), np.int8), np.zeros(material.n, np.float32)
-    for start in range(0, material.n, chunk):
+    detailed = min(height, width) >= SMALLEST_SIDE
+    values = np.empty((material.n, look_size(height, width) if detailed else 0), dtype=np.int8)
+    norms = np.zeros(material.n, dtype=np.float32)
+
+    def look(start: int) -> None:
         rows = material.order[start : start + chunk]
         images = material.read(rows)
-        # 8 and 16 bits both become 16 exactly, so that the same picture at either depth is one content.
-        whole = np.rint(images * 65_535).astype(np.uint16)
-        # Hexadecimal: a fixed-width text of NumPy drops zero bytes at its end.
-        names[rows] = [hashlib.blake2b(image.tobytes(), digest_size=8).hexdigest() for image in whole]
-        blank[rows] = whole.max(axis=(1, 2, 3)) == whole.min(axis=(1, 2, 3))
         grey = images[..., 0] if channels == 1 else images @ np.array([0.299, 0.587, 0.114], np.float32)
         brightness[rows] = grey.mean(axis=(1, 2))
-        if min(height, width) >= SMALLEST_SIDE:
+        if detailed:
             looks = looks_of(grey)
-            if start == 0:
-                values = np.empty((material.n, looks.values.shape[1]), dtype=np.int8)
             values[rows], norms[rows] = looks.values, looks.norms
+        # 8 and 16 bits both become 16 exactly, so that the same picture at either depth is one content.
+        images *= 65_535
+        whole = np.rint(images, out=images).astype(np.uint16).reshape(len(rows), -1)
+        # Hexadecimal: a fixed-width text of NumPy drops zero bytes at its end.
+        names[rows] = [hashlib.sha256(image.data).hexdigest()[:16] for image in whole]
+        blank[rows] = whole.max(axis=1) == whole.min(axis=1)
+
+    threads = min(os.cpu_count() or 1, _MOST_THREADS)
+    # Each thread multiplies small matrices: more threads inside would only wait for each other.
+    with (
+        threadpool_limits(limits=1, user_api="blas"),
+        ThreadPoolExecutor(threads, thread_name_prefix="medimg_cnn-audit") as pool,
+    ):
+        list(pool.map(look, range(0, material.n, chunk)))
     return names, brightness, blank, Looks(values, norms)
 
 

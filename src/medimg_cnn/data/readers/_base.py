@@ -28,8 +28,10 @@ class DecodedImage:
         format: "PNG", "JPEG", "DICOM" and so on.
         mode: the decoder's name for the kind of pixels, for example "L", "RGB" or "MONOCHROME2".
         frames: how many frames, pages or slices the file has.
-        metadata: harmless facts of the decoding, never text of a DICOM tag. Where a JPEG was decoded at a lower
-            resolution, "stored_height" and "stored_width" say its own.
+        extent: (height, width) of the picture in pixels of the array, at most one smaller than it: decoded at a
+            quarter, 1,021 columns are 255.25, and the last of the 256 is a quarter full. None for the whole array.
+        metadata: harmless facts of the decoding, never text of a DICOM tag. Where an image may have been decoded at
+            a lower resolution, "stored_height" and "stored_width" say its own.
 
     Raises:
         DataError: the pixels are not of that shape or range.
@@ -40,6 +42,7 @@ class DecodedImage:
     format: str
     mode: str
     frames: int = 1
+    extent: tuple[float, float] | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

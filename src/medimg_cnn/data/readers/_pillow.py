@@ -6,6 +6,7 @@ Colour profiles and the gamma of a PNG are not applied: the values are taken as 
 from __future__ import annotations
 
 import importlib
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -33,8 +34,18 @@ _PLUGINS = {
     "JPEG2000": ("Jpeg2KImagePlugin", "Jpeg2KImageFile"),
 }
 _ORIENTATION_TAG = 274
-# Scaled decoding stays at least this many times above the wanted size; see docs/decisions/0012-scaled-jpeg.md.
-_DRAFT_MARGIN = 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Scales:
+    """How many pixels a side may become one, and how far above the wanted size that stays; see decision 0012."""
+
+    scales: tuple[int, ...]
+    margin: float
+
+
+_OF_JPEG = _Scales((8, 4, 2), 1.125)
+_BY_AVERAGES = _Scales((8, 7, 6, 5, 4, 3, 2), 1.5)
 
 
 class PillowReader:
@@ -83,24 +94,48 @@ def _decode(
     if options.frame:
         image.seek(options.frame)
         check_pixels(image.size[1], image.size[0], options)
-    mode, facts = image.mode, {}
-    if format_name == "JPEG" and minimum_size is not None:
-        stored = image.size if _orientation(image) >= 5 else image.size[::-1]
-        facts = {"stored_height": str(stored[0]), "stored_width": str(stored[1])}
-        height, width = minimum_size if _orientation(image) < 5 else minimum_size[::-1]
-        image.draft(None, (width * _DRAFT_MARGIN, height * _DRAFT_MARGIN))
-    planes = planes_of(image, lambda: _reopened(stream, format_name, options.frame))
+    mode, size, scale = image.mode, None, 1
+    if format_name == "JPEG":
+        size, scale = image.size, _scale(image, minimum_size, options, _orientation(image), _OF_JPEG)
+        if scale > 1:
+            image.draft(None, (size[0] // scale, size[1] // scale))
+
+    def shrink(decoded: Any) -> int:
+        turned = 1 if format_name == "TIFF" else _orientation(decoded)
+        return 1 if size else _scale(decoded, minimum_size, options, turned, _BY_AVERAGES)
+
+    planes = planes_of(image, lambda: _reopened(stream, format_name, options.frame), shrink)
     # Only now: a PNG would be decoded by the question. Pillow turns TIFF by itself.
     orientation = 1 if format_name == "TIFF" else _orientation(image)
+    size, scale = size or image.size, max(scale, planes.scale)
     del image  # its memory is as large as the values'
+    width, height = size[:: 1 if orientation < 5 else -1]
+    partial = size[0] % scale or size[1] % scale  # then the picture is upright
     return DecodedImage(
         pixels=_scaled(planes, orientation, options),
         bit_depth=planes.depth,
         format=format_name,
         mode=mode,
         frames=frames,
-        metadata=facts,
+        extent=(height / scale, width / scale) if partial else None,
+        metadata={"stored_height": str(height), "stored_width": str(width)} if scale > 1 else {},
     )
+
+
+def _scale(
+    image: Any, minimum_size: ImageSize | None, options: ReadOptions, orientation: int, allowed: _Scales
+) -> int:
+    """Return how many pixels a side become one: as many as leave the margin above the wanted size."""
+    if (
+        minimum_size is None or options.value_range is not None
+    ):  # a range clips, and that comes before averaging
+        return 1
+    across, down = image.size
+    height, width = minimum_size if orientation < 5 else minimum_size[::-1]
+    most = min(across / width, down / height) / allowed.margin
+    # A last column that is not full would be the first one of a picture that is turned.
+    fits = (item for item in allowed.scales if orientation == 1 or across % item == down % item == 0)
+    return next((item for item in fits if item <= most), 1)
 
 
 def _opened(stream: BinaryIO, format_name: str) -> Any:

@@ -34,6 +34,7 @@ class Planes:
         depth: 8, 16 or 32 bits.
         alpha: (height, width, 1) float32, 0 to 1, or None where nothing is transparent.
         white_is_zero: whether grey is to be inverted.
+        scale: how many pixels a side were averaged into one.
     """
 
     values: NDArray[Any]
@@ -41,14 +42,17 @@ class Planes:
     depth: int
     alpha: Image | None = None
     white_is_zero: bool = False
+    scale: int = 1
 
 
-def planes_of(image: Any, reopen: Callable[[], Any]) -> Planes:
+def planes_of(image: Any, reopen: Callable[[], Any], shrink: Callable[[Any], int]) -> Planes:
     """Decode a Pillow image that is open but not loaded.
 
     Args:
         image: the image, at the wanted frame.
         reopen: opens it a second time, at the same frame.
+        shrink: says of the decoded image how many pixels a side may be averaged into one; asked where it is opaque
+            grey or colour of 8 bits.
     """
     raw_mode = _raw_mode(image)
     tags = _tags(image)
@@ -58,6 +62,10 @@ def planes_of(image: Any, reopen: Callable[[], Any]) -> Planes:
         return _grey_alpha_16(image)
     image.load()
     key = image.info.get("transparency")
+    if image.mode in ("L", "RGB") and key is None and tags[_SAMPLE_FORMAT_TAG] != _SIGNED:
+        scale = shrink(image)
+        values = np.asarray(image if scale == 1 else image.reduce(scale))
+        return Planes(values=values.reshape(*values.shape[:2], -1), full=(0, 255), depth=8, scale=scale)
     if image.mode in ("L", "I", "F") or image.mode.startswith("I;16"):
         planes = _grey(image, tags)
         if isinstance(key, int):

@@ -122,8 +122,9 @@ def read_decoded(
         path: a file, or a binary stream that can seek (a member of an archive); its ``name`` is used in messages.
         options: frame, window, range and limits.
         minimum_size: (height, width) below which the image will not be needed. A JPEG is then decoded at a
-            half, a quarter or an eighth of its size as long as that is at least twice this; see
-            docs/decisions/0012-scaled-jpeg.md for how little that changes.
+            half, a quarter or an eighth of its size while that is at least 1.125 times this, and squares of pixels of
+            another opaque picture of 8 bits are averaged while what remains is at least 1.5 times this; decision
+            0012 says how little that changes. Give ``DecodedImage.extent`` to ``Preprocessing.apply`` then.
 
     Raises:
         ImageReadError: the file cannot be read; the message names it, the rule, the value and the next step.

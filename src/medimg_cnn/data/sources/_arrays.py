@@ -206,7 +206,9 @@ def _checked(array: NDArray[Any], name: str) -> NDArray[Any]:
         raise DataError(f"{name}: must be an array; got {type(array).__name__}. Write it with numpy.savez.")
     if array.ndim not in (3, 4) or (array.ndim == 4 and array.shape[3] not in (1, 3)) or 0 in array.shape:
         rule = f"{name}: must have the shape (n, height, width) or (n, height, width, 1 or 3)"
-        raise ArgumentError(f"{rule}; got {array.shape}.")
+        first = array.ndim == 4 and array.shape[1] in (1, 3)
+        step = " Put the channels last: images.transpose(0, 2, 3, 1)." if first else ""
+        raise ArgumentError(f"{rule}; got {array.shape}.{step}")
     if array.dtype in (np.uint8, np.uint16):
         return array
     if array.dtype.kind != "f":
@@ -228,8 +230,10 @@ def _labels(labels: NDArray[Any], n: int, name: str) -> tuple[list[str], LabelKi
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.shape != (n,):
+        columns = labels.ndim == 2 and len(labels) == n
+        step = " For labels in columns of 0 and 1 pass labels.argmax(axis=1)." if columns else ""
         raise LabelError(
-            f"{name}: must hold one label for each of the {n} images; got the shape {labels.shape}."
+            f"{name}: must hold one label for each of the {n} images; got the shape {labels.shape}.{step}"
         )
     missing = sum(is_missing(label, word_none=True) for label in labels.tolist())
     if missing:

@@ -23,6 +23,16 @@ __all__ = ["open_source"]
 
 _KINDS = "a folder, a table (.csv, .tsv, .parquet), an .npz file, or an archive (.zip, .tar, .tar.gz)"
 _TABLES = ".csv, .tsv, .parquet, DataFrame"
+_SHEET = "Save the sheet as .csv, or pass pandas.read_excel(...) with root= for its paths."
+_ARRAY = "Pass (images, labels) with the arrays loaded."
+_OTHER_FILES = {
+    ".xlsx": _SHEET,
+    ".xls": _SHEET,
+    ".ods": _SHEET,
+    ".npy": _ARRAY,
+    ".h5": _ARRAY,
+    ".mat": _ARRAY,
+}
 
 
 def open_source(source: Any, options: SourceOptions) -> Records:
@@ -47,6 +57,8 @@ def _open_one(source: Any, options: SourceOptions) -> Records:
         return read_arrays(source, options)
     rule = f"must be {_KINDS}, a pandas DataFrame, (images, labels), or a mapping of sites to these"
     step = "Pass images and labels as one tuple, (images, labels)." if _looks_like_arrays(source) else ""
+    if isinstance(source, list) and all(isinstance(item, (str, os.PathLike)) for item in source):
+        step = "Pass a DataFrame with the columns path and label."
     raise ArgumentError(explain("source", rule, _in_words(source), step))
 
 
@@ -62,7 +74,8 @@ def _open_path(path: Path, options: SourceOptions) -> Records:
     if suffix == ".npz":
         _check_table_arguments(path, options, {"path": "path", "split": "split"})
         return read_npz(path, options)
-    raise ArgumentError(explain("source", f"must be {_KINDS}", str(path)))
+    step = _OTHER_FILES.get(suffix, "")
+    raise ArgumentError(explain("source", f"must be {_KINDS}", str(path), step))
 
 
 def _open_table(table: TextTable, folder: Path | None, options: SourceOptions) -> Records:
