@@ -54,8 +54,12 @@ def test_multiply_adds_by_hand() -> None:
     assert counted["stage1_1_1"].multiply_adds == 56 * 56 * 96 * 384
 
 
-@pytest.mark.parametrize("name", ["medcnn-s", "resnet50", "densenet121", "efficientnetv2-b0"])
-def test_multiply_adds_are_half_of_what_xla_counts(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "within"),
+    # At 4 pixels a side nearly a third of a 3x3 kernel's places lie outside; XLA leaves them out, papers do not.
+    [("medcnn-s", 0.12), ("resnet50", 0.08), ("densenet121", 0.08), ("efficientnetv2-b0", 0.08)],
+)
+def test_multiply_adds_are_half_of_what_xla_counts(name: str, within: float) -> None:
     model = layout(name)
 
     def shapes(variables: list[Any]) -> list[jax.ShapeDtypeStruct]:
@@ -67,8 +71,8 @@ def test_multiply_adds_are_half_of_what_xla_counts(name: str) -> None:
 
     images = jax.ShapeDtypeStruct((1, 224, 224, 3), np.float32)
     lowered = forward.lower(shapes(model.trainable_variables), shapes(model.non_trainable_variables), images)
-    # XLA counts the edges of images exactly, and normalisation and activations as well.
-    assert lowered.cost_analysis()["flops"] == pytest.approx(describe(model).flops, rel=0.08)
+    # XLA counts normalisation and activations as well.
+    assert lowered.cost_analysis()["flops"] == pytest.approx(describe(model).flops, rel=within)
 
 
 @pytest.mark.slow
