@@ -79,7 +79,13 @@ def train(folder: Path, *, nih_epochs: int, pneumonia_epochs: int) -> None:
         run = trainer.fit(data.train, data.validation)
         test = run.predict(data.test)
         path = mc.save_bundle(
-            run, folder / f"{name}.zip", data=data, test=test, name=name, overwrite=True, intended_use="tests"
+            run,
+            folder / f"{name}.zip",
+            data=data,
+            test=test,
+            name=name,
+            overwrite=True,
+            intended_use="Tests.",
         )
         np.savez(folder / f"{name}.npz", names=test.sample_id, logit=test.logit, probability=test.probability)
         print(
@@ -140,7 +146,7 @@ def external(folder: Path) -> None:
                 print(f"  no recalibration: {error}", flush=True)
 
 
-def runtimes(folder: Path) -> None:
+def runtimes(folder: Path, *, names: list[str]) -> None:
     """Compare exported models with their bundles on real images, and time one image."""
     import medimg_cnn as mc
     from medimg_cnn.export import export_model
@@ -148,7 +154,7 @@ def runtimes(folder: Path) -> None:
     from medimg_cnn.export._onnx import onnx_runner
     from medimg_cnn.export._stablehlo import stablehlo_runner
 
-    for name in ("nih", "pneumonia"):
+    for name in names:
         bundle = mc.load_bundle(folder / f"{name}.zip")
         pixels = _real_pixels(name)
         predictor = mc.Predictor(bundle, scope=False)
@@ -257,14 +263,17 @@ def main() -> None:
     parser.add_argument("--nih-epochs", type=int, default=4)
     parser.add_argument("--pneumonia-epochs", type=int, default=12)
     parser.add_argument("--python", type=Path)
+    parser.add_argument("--models", nargs="+", default=["nih", "pneumonia"], choices=("nih", "pneumonia"))
     chosen = parser.parse_args()
     folder = chosen.folder.resolve()
     if chosen.what == "train":
         train(folder, nih_epochs=chosen.nih_epochs, pneumonia_epochs=chosen.pneumonia_epochs)
     elif chosen.what == "fresh":
         fresh(folder, python=None if chosen.python is None else chosen.python.absolute())
+    elif chosen.what == "runtimes":
+        runtimes(folder, names=chosen.models)
     else:
-        {"external": external, "runtimes": runtimes, "refusals": refusals}[chosen.what](folder)
+        {"external": external, "refusals": refusals}[chosen.what](folder)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 "use strict";
 const at = id => document.getElementById(id);
 const percent = share => `${(100 * share).toFixed(1)}%`;
-const spoken = name => name.replaceAll("_", " ");
+// A rounded 0 or 100% would claim a certainty that no model has.
+const chance = share => share > 0.999 ? "over 99.9%" : share < 0.001 ? "below 0.1%" : percent(share);
+const spoken = name => /^[-\d.]+$/.test(name) ? `class ${name}` : name.replaceAll("_", " ");
 let latest = 0, limit = Infinity;
 
 async function about() {
@@ -22,8 +24,8 @@ async function about() {
   ];
   if (past) {
     facts.unshift(
-      ["Sensitivity", `${past.sensitivity}, 95% interval, of ${past.positives} ${positive} in its ${past.part} part`],
-      ["Specificity", `${past.specificity}, of ${past.images - past.positives} ${negative} there; elsewhere it may be lower`],
+      ["Sensitivity", `${past.sensitivity}, 95% interval, on ${past.positives} images of ${positive} in its ${past.part} part`],
+      ["Specificity", `${past.specificity}, on ${past.images - past.positives} images of ${negative} there; elsewhere both may be lower`],
     );
   } else facts.unshift(["Performance", "not known: the model was saved without results"]);
   at("facts").replaceChildren(...facts.flatMap(([term, text]) => [element("dt", term), element("dd", text)]));
@@ -40,7 +42,8 @@ function show(found, name) {
   at("file-name").textContent = name;
   at("decision").textContent = found.abstain ? "no decision" : spoken(found.decision);
   at("probability").textContent =
-    `probability of ${positive} ${percent(found.probability)}; called ${positive} from ${percent(found.threshold)} on`;
+    `probability of ${positive} ${chance(found.probability)}; called ${positive} from ${percent(found.threshold)} on`;
+  at("decision").classList.toggle("doubtful", Boolean(found.out_of_scope));
   at("fill").style.width = percent(found.probability);
   at("mark").style.left = percent(Math.min(Math.max(found.threshold, 0), 1));
   at("mark-name").textContent = `probability; line: threshold`;
