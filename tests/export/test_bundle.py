@@ -85,7 +85,7 @@ def test_a_bundle_names_no_image_and_no_patient(bundle_folder, data):
     "name",
     [
         pytest.param(
-            name, marks=[pytest.mark.slow] if name in ("resnet34", *get_args(Architecture)[6:]) else []
+            name, marks=[pytest.mark.heavy] if name in ("resnet34", *get_args(Architecture)[6:]) else []
         )
         for name in get_args(Architecture)
     ],

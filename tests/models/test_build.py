@@ -14,7 +14,7 @@ from medimg_cnn.models import Architecture, build_cnn
 
 ARCHITECTURES = get_args(Architecture)
 LARGE = {"resnet34", "resnet50", "densenet121", "convnext-tiny", "efficientnetv2-b0"}
-EACH = [pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in ARCHITECTURES]
+EACH = [pytest.param(name, marks=pytest.mark.heavy) if name in LARGE else name for name in ARCHITECTURES]
 SHAPES = [(28, 28, 1), (128, 96, 3), (37, 61, 1)]
 
 
@@ -22,7 +22,7 @@ SHAPES = [(28, 28, 1), (128, 96, 3), (37, 61, 1)]
     ("architecture", "shape"),
     [("medcnn-s", shape) for shape in SHAPES]
     + [
-        pytest.param(name, SHAPES[-1], marks=[pytest.mark.slow] if name in LARGE else [])
+        pytest.param(name, SHAPES[-1], marks=[pytest.mark.heavy] if name in LARGE else [])
         for name in ARCHITECTURES[1:]
     ],
     ids=str,

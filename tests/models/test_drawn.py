@@ -58,7 +58,7 @@ def weights(name: str, seed: int) -> list[np.ndarray]:
     "name",
     [
         "efficientnetv2-b0",
-        *[pytest.param(n, marks=pytest.mark.slow) for n in ("resnet50", "densenet121", "convnext-tiny")],
+        *[pytest.param(n, marks=pytest.mark.heavy) for n in ("resnet50", "densenet121", "convnext-tiny")],
     ],
 )
 def test_the_seed_decides_and_nothing_global_moves(name: str) -> None:

@@ -69,7 +69,7 @@ def mobilenet(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
 
 
 @pytest.mark.parametrize(
-    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in FAMILIES]
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.heavy) for name in FAMILIES]
 )
 def test_images_in_0_to_1_give_kerass_features_of_preprocessed_images(name: str, tmp_path: Path) -> None:
     theirs = kerass_own(name)
@@ -89,7 +89,7 @@ def test_every_network_is_known() -> None:
     assert len(classes) >= 38
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", keras_networks())
 def test_each_can_be_laid_out_for_small_grey_images_alike_each_time(name: str) -> None:
     first, again = (

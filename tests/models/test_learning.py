@@ -12,7 +12,11 @@ import medimg_cnn as mc
 from medimg_cnn._keras import keras
 from medimg_cnn.models import Architecture
 
-EVERY = [*get_args(Architecture), "keras:MobileNetV2", "keras:ConvNeXtTiny"]
+SMALL = {"medcnn-s", "medcnn-m", "medcnn-l", "cnn", "resnet18"}
+EVERY = [
+    pytest.param(name, marks=pytest.mark.slow if name in SMALL else pytest.mark.heavy)
+    for name in [*get_args(Architecture), "keras:MobileNetV2", "keras:ConvNeXtTiny"]
+]
 
 
 def squares(n: int, size: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -26,7 +30,6 @@ def squares(n: int, size: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8), labels
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", EVERY)
 def test_it_learns_a_tiny_set_by_heart_and_survives_saving(name: str, tmp_path: Path) -> None:
     data = mc.load_dataset(
@@ -63,7 +66,6 @@ def test_it_learns_a_tiny_set_by_heart_and_survives_saving(name: str, tmp_path: 
 EPOCHS: dict[str, int] = {}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", EVERY)
 def test_it_predicts_images_of_28_to_512_pixels_and_odd_sizes(name: str) -> None:
     for shape in [(28, 28, 1), (37, 61, 3), (129, 65, 1), (227, 131, 3), (512, 512, 1)]:

@@ -75,7 +75,7 @@ def test_multiply_adds_are_half_of_what_xla_counts(name: str, within: float) -> 
     assert lowered.cost_analysis()["flops"] == pytest.approx(describe(model).flops, rel=within)
 
 
-@pytest.mark.slow
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("name", "theirs", "size", "epsilon"),
     [

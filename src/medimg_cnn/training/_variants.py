@@ -131,6 +131,9 @@ def _target(old: Sequence[int], new: Sequence[int], target: Sequence[int]) -> li
     sources, targets = list(old), list(target)
     news = list(new)
     while sources:
+        if not targets:  # axes of length 1 are left, as of grey images
+            found[-1] *= math.prod(news)
+            break
         before, after, group = sources.pop(0), news.pop(0), [targets.pop(0)]
         while before != math.prod(group):
             if before < math.prod(group):
