@@ -100,7 +100,7 @@ def describe(model: Any) -> ModelDescription:
     Example:
         >>> import medimg_cnn as mc
         >>> print(mc.models.describe(mc.build_cnn((28, 28, 1))))
-        medcnn-s for 28 x 28 x 1: 1,208,673 parameters (1,205,473 trained, 4.8 MB), 0.0573 billion ...
+        medcnn-s for 28 x 28 x 1: 1,229,217 parameters (1,226,337 trained, 4.9 MB), 0.0518 billion ...
     """
     shape = tuple(model.input_shape[1:]) if isinstance(model, keras.Model) and model.built else ()
     if not shape or not all(isinstance(size, int) for size in shape):
