@@ -6,6 +6,7 @@ Pooling and normalisation layers are made here only, so that another implementat
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -130,19 +131,27 @@ def conv_norm(
     name: str,
     stride: int = 1,
     relu: bool = True,
+    initializer: Callable[[Parts], Any] | None = None,
 ) -> Tensor:
-    """Apply a convolution without bias, normalisation and, where asked, ReLU."""
+    """Apply a convolution without bias, normalisation and, where asked, ReLU.
+
+    ``initializer`` gives that of the kernel; None: the normal distribution of He et al. (2015), by the fan in.
+    """
     x = keras.layers.Conv2D(
         filters,
         kernel,
         strides=stride,
         padding="same",
         use_bias=False,
-        kernel_initializer=keras.initializers.HeNormal(seed=parts.seeds()),
+        kernel_initializer=(initializer or _he_normal)(parts),
         name=f"{name}_conv",
     )(x)
     x = normalise(x, parts=parts, name=f"{name}_norm")
     return keras.layers.ReLU(name=f"{name}_relu")(x) if relu else x
+
+
+def _he_normal(parts: Parts) -> Any:
+    return keras.initializers.HeNormal(seed=parts.seeds())
 
 
 def drop_path(x: Tensor, *, share: float, parts: Parts, name: str) -> Tensor:

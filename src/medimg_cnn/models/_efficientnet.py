@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from medimg_cnn._keras import keras
-from medimg_cnn.models._blocks import Parts, Tensor, drop_path, mean_pool, normalise
+from medimg_cnn.models._blocks import Parts, Tensor, conv_norm, drop_path, mean_pool, normalise
 
 __all__ = ["efficientnet_features"]
 
@@ -111,16 +111,9 @@ def _excite(x: Tensor, filters: int, *, parts: Parts, name: str) -> Tensor:
 def _conv_norm(
     x: Tensor, filters: int, kernel: int, *, parts: Parts, name: str, stride: int = 1, activation: bool = True
 ) -> Tensor:
-    x = keras.layers.Conv2D(
-        filters,
-        kernel,
-        strides=stride,
-        padding="same",
-        use_bias=False,
-        kernel_initializer=_initializer(parts),
-        name=f"{name}_conv",
-    )(x)
-    x = normalise(x, parts=parts, name=f"{name}_norm")
+    x = conv_norm(
+        x, filters, kernel, parts=parts, name=name, stride=stride, relu=False, initializer=_initializer
+    )
     return keras.layers.Activation("silu", name=f"{name}_silu")(x) if activation else x
 
 
