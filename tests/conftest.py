@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,3 +38,20 @@ def shared() -> Path:
             pytest.fail(reason)
         pytest.skip(reason)
     return folder
+
+
+_compiled: list[str] = []
+
+
+@pytest.fixture(autouse=True)
+def _compile_once(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep what this process compiles until it ends: many tests build the same small networks anew.
+
+    Processes that a test starts are not concerned, and a test that never loads JAX does not load it for this.
+    """
+    if not _compiled and (jax := sys.modules.get("jax")) is not None:
+        from medimg_cnn import set_compilation_cache
+
+        _compiled.append(str(tmp_path_factory.mktemp("compiled")))
+        set_compilation_cache(_compiled[0])
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.02)

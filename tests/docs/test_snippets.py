@@ -15,7 +15,7 @@ PAGES = [
     *(path for path in sorted((ROOT / "docs").rglob("*.md")) if "_build" not in path.parts),
 ]
 SYBIL = Sybil(parsers=[PythonCodeBlockParser()], path=str(ROOT))
-TRAINING = ("Trainer(", ".fit(")
+LONG = (".fit(", "Predictor(", "models.describe(")  # trains, or compiles several networks
 
 
 def snippets(page: Path) -> list:
@@ -27,7 +27,7 @@ def cases() -> list:
         pytest.param(
             page,
             id=page.relative_to(ROOT).as_posix(),
-            marks=[pytest.mark.slow] if all(word in page.read_text("utf-8") for word in TRAINING) else [],
+            marks=[pytest.mark.slow] if any(word in page.read_text("utf-8") for word in LONG) else [],
         )
         for page in PAGES
         if snippets(page)

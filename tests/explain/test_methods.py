@@ -77,6 +77,7 @@ def test_a_logit_that_does_not_look_has_no_map(method):
     assert not method(model, np.random.default_rng(0).random((2, 16, 16, 1), dtype=np.float32)).any()
 
 
+@pytest.mark.slow
 def test_a_model_of_keras_applications_has_the_same_maps_flat_and_as_a_layer():
     base = keras.applications.MobileNetV2(
         input_shape=(64, 64, 3), alpha=0.35, include_top=False, weights=None

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import medimg_cnn as mc
+from medimg_cnn._variables import duplicate
 from medimg_cnn.data import Preprocessing
 from medimg_cnn.errors import ArgumentError, BundleArchitectureError, BundleDamagedError, BundleTooLargeError
 from medimg_cnn.export import ArchitectureConfig
@@ -92,10 +93,8 @@ def test_a_bundle_names_no_image_and_no_patient(bundle_folder, data):
 )
 @pytest.mark.parametrize("shape", [(33, 28, 1), pytest.param((70, 64, 3), marks=pytest.mark.slow)])
 def test_every_architecture_is_told_from_its_model(name, shape):
-    from medimg_cnn._keras import keras
-
     model = mc.build_cnn(shape, architecture=name, width=8, dropout=0.2)
-    config = ArchitectureConfig.of(keras.models.clone_model(model))
+    config = ArchitectureConfig.of(duplicate(model))
     assert config == ArchitectureConfig(name=name, image_shape=shape, width=8, dropout=0.2)
     assert config.parameters == model.count_params() >= config.least_parameters
     assert ArchitectureConfig.from_dict(config.to_dict()) == config

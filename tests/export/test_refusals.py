@@ -321,6 +321,7 @@ def test_every_error_is_also_an_ordinary_one():
         assert issubclass(kind, (BundleError, ArtifactError, ValueError))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is measured by Linux's own account")
 def test_a_refusal_takes_no_memory(bundle_folder, tmp_path):
     bad = [str(make(bundle_folder, tmp_path / f"bad_{make.__name__}")) for make in REFUSED]

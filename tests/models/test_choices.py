@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from medimg_cnn._keras import keras
+from medimg_cnn._variables import blank, leaves
 from medimg_cnn.errors import ArgumentError
 from medimg_cnn.explain._parts import split_at
 from medimg_cnn.models import Architecture, Normalisation, build_cnn
 from medimg_cnn.models._blocks import Parts, drop_path
 from medimg_cnn.models._build import Plan
-from medimg_cnn.models._drawn import blank, leaves
 
 ARCHITECTURES = get_args(Architecture)
 RESIDUAL = [name for name in ARCHITECTURES if name not in ("cnn", "densenet121")]

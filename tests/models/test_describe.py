@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from medimg_cnn._keras import keras
+from medimg_cnn._variables import blank
 from medimg_cnn.errors import ArgumentError
 from medimg_cnn.models import Architecture, build_cnn, describe
 from medimg_cnn.models._build import Plan
-from medimg_cnn.models._drawn import blank
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "models.md"
 SHAPES = [(28, 28, 1), (128, 128, 1), (224, 224, 3)]

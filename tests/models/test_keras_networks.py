@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from medimg_cnn._keras import keras
+from medimg_cnn._variables import blank, drawn
 from medimg_cnn.errors import ArgumentError, ArtifactError
 from medimg_cnn.models import build_cnn, describe, keras_networks
 from medimg_cnn.models._build import Plan
-from medimg_cnn.models._drawn import blank, drawn
 
 SIZE = 80
 FAMILIES = {
@@ -162,6 +162,7 @@ def test_without_a_file_the_seed_decides(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_saving_and_loading_gives_equal_outputs_and_the_backbone_can_be_frozen(
     mobilenet: tuple[Any, Path], tmp_path: Path
 ) -> None:

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from medimg_cnn._keras import keras
+from medimg_cnn._variables import blank, drawn
 from medimg_cnn.models import describe
 from medimg_cnn.models._build import Plan
-from medimg_cnn.models._drawn import blank, drawn
 
 # Trained weights with a top of 1,000 classes, and 10**9 multiply-adds for 224 x 224 x 3: torchvision's tables, but
 # for EfficientNetV2-B0, of which Keras's summary counts all weights, the moving averages as well.

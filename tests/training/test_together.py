@@ -146,6 +146,7 @@ def test_the_classifier_is_one_of_scikit_learn() -> None:
         CNNClassifier(positive="malignant").fit(x, names)
 
 
+@pytest.mark.slow
 def test_the_classifier_keeps_the_conventions_of_scikit_learn() -> None:
     """Those that make sense for images; the others of ``check_estimator`` feed it two-dimensional tables."""
     import pickle

@@ -147,6 +147,7 @@ def test_the_surplus_of_the_last_batch_counts_nothing(make_source: Make) -> None
     assert loss(train.labels, np.ones(20, np.float32)) != loss(flipped, np.ones(20, np.float32))
 
 
+@pytest.mark.slow
 def test_class_weights_are_undone_in_the_probabilities(make_source: Make) -> None:
     # Nothing to learn and 5% positives, so that most batches have one class: the honest answer is 0.05.
     train = make_source(400, signal=0.0, positives=0.05)

@@ -127,8 +127,8 @@ def test_the_first_epochs_see_half_size_images(sources: Any) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"progressive": 0.5},
-        {"precision": "float16"},
+        pytest.param({"progressive": 0.5}, marks=pytest.mark.slow),
+        pytest.param({"precision": "float16"}, marks=pytest.mark.slow),
         pytest.param({"precision": "bfloat16"}, marks=pytest.mark.slow),
     ],
 )
@@ -226,6 +226,7 @@ def test_old_checkpoints_have_no_scale(sources: Any) -> None:
     assert loop._state.scaling == []
 
 
+@pytest.mark.slow
 def test_max_pooling_is_replaced_for_training_and_changes_neither_values_nor_gradients():
     model = logit_model(build_cnn((16, 16, 1), architecture="cnn", width=4, dropout=0.0, seed=3))
     fast = faster(model)
@@ -241,7 +242,7 @@ def test_max_pooling_is_replaced_for_training_and_changes_neither_values_nor_gra
     for network in (model, fast):
         assert [variable.shape for variable in network.variables] == [v.shape for v in model.variables]
     (value, gradients), (same, others) = (
-        jax.value_and_grad(lambda w, n=network: loss(n, w))(weights) for network in (model, fast)
+        jax.jit(jax.value_and_grad(lambda w, n=network: loss(n, w)))(weights) for network in (model, fast)
     )
     assert np.isclose(value, same, rtol=1e-6)
     for gradient, its in zip(gradients, others, strict=True):

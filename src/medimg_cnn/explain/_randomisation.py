@@ -8,9 +8,9 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 from scipy.stats import rankdata
 
-from medimg_cnn._keras import keras
 from medimg_cnn._types import Images
 from medimg_cnn._validation import check_choice, check_seed, explain
+from medimg_cnn._variables import duplicate
 from medimg_cnn.errors import ArgumentError
 from medimg_cnn.explain._grad_cam import grad_cam, grad_cam_plus_plus
 from medimg_cnn.explain._integrated_gradients import integrated_gradients
@@ -76,7 +76,7 @@ def randomisation_check(
             explain("layer", "has no meaning for integrated gradients", layer, "Leave it out.")
         )
     try:
-        shuffled = keras.models.clone_model(model)
+        shuffled = duplicate(model)
     except (TypeError, ValueError, NotImplementedError) as error:
         raise ArgumentError(f"model: cannot be copied by keras.models.clone_model ({error}).") from error
     weights = {variable.path for variable in model.trainable_variables}

@@ -10,10 +10,10 @@ from functools import lru_cache, partial
 from typing import Any, get_args
 
 from medimg_cnn._keras import keras
+from medimg_cnn._variables import blank, leaves
 from medimg_cnn.errors import ArgumentError, BundleArchitectureError
 from medimg_cnn.models import Architecture, Normalisation, keras_networks
 from medimg_cnn.models._build import Plan
-from medimg_cnn.models._drawn import blank, leaves
 
 __all__ = ["ArchitectureConfig"]
 

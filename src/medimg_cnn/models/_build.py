@@ -10,12 +10,12 @@ from typing import Any, Literal, TypeAlias, get_args
 from medimg_cnn._keras import keras
 from medimg_cnn._types import PathLike
 from medimg_cnn._validation import check_choice, check_fraction, check_integer, check_seed, explain
+from medimg_cnn._variables import drawn
 from medimg_cnn.errors import ArgumentError
 from medimg_cnn.models._architectures import cnn_features, medcnn_features, resnet_features
 from medimg_cnn.models._blocks import Normalisation, Parts, Tensor, head, scale
 from medimg_cnn.models._convnext import convnext_features
 from medimg_cnn.models._densenet import densenet_features
-from medimg_cnn.models._drawn import drawn
 from medimg_cnn.models._efficientnet import efficientnet_features
 from medimg_cnn.models._keras_networks import PREFIX, keras_network
 from medimg_cnn.models._weights_file import checked_file, load_into
@@ -45,14 +45,12 @@ class _Family:
         width: channels of the first stage in the paper.
         normalisation: of the paper.
         residual: whether it has branches that can be dropped.
-        drawn: whether NumPy draws the initial weights; Keras does for those that were here before NumPy did.
     """
 
     features: Callable[..., Tensor]
     width: int
     normalisation: Normalisation = "batch"
     residual: bool = True
-    drawn: bool = False
 
 
 _FAMILIES: dict[Architecture, _Family] = {
@@ -62,16 +60,14 @@ _FAMILIES: dict[Architecture, _Family] = {
     "cnn": _Family(features=cnn_features, width=32, residual=False),
     "resnet18": _Family(features=partial(resnet_features, blocks=(2, 2, 2, 2)), width=64),
     "resnet34": _Family(features=partial(resnet_features, blocks=(3, 4, 6, 3)), width=64),
-    "resnet50": _Family(
-        features=partial(resnet_features, blocks=(3, 4, 6, 3), bottleneck=True), width=64, drawn=True
-    ),
+    "resnet50": _Family(features=partial(resnet_features, blocks=(3, 4, 6, 3), bottleneck=True), width=64),
     "densenet121": _Family(
-        features=partial(densenet_features, blocks=(6, 12, 24, 16)), width=64, residual=False, drawn=True
+        features=partial(densenet_features, blocks=(6, 12, 24, 16)), width=64, residual=False
     ),
     "convnext-tiny": _Family(
-        features=partial(convnext_features, blocks=(3, 3, 9, 3)), width=96, normalisation="layer", drawn=True
+        features=partial(convnext_features, blocks=(3, 3, 9, 3)), width=96, normalisation="layer"
     ),
-    "efficientnetv2-b0": _Family(features=efficientnet_features, width=32, drawn=True),
+    "efficientnetv2-b0": _Family(features=efficientnet_features, width=32),
 }
 
 
@@ -209,9 +205,7 @@ class Plan:
 
     def build(self, *, prior: float = 0.5, seed: int = 0, start: str | None = None) -> Any:
         """Return the model with weights drawn by the seed; ``start`` is the sha256 of those that will replace them."""
-        layout = partial(self.layout, prior=prior, seed=seed, start=start)
-        family = _FAMILIES.get(self.architecture)  # type: ignore[call-overload] # a "keras:" name is not a key
-        return layout() if family is not None and not family.drawn else drawn(layout)
+        return drawn(partial(self.layout, prior=prior, seed=seed, start=start))
 
     def layout(self, *, prior: float = 0.5, seed: int = 0, start: str | None = None) -> Any:
         """Return the model as Keras initialises it."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from medimg_cnn._keras import keras
 from medimg_cnn._validation import explain
+from medimg_cnn._variables import leaves
 from medimg_cnn.errors import ArgumentError
-from medimg_cnn.models._drawn import leaves
 
 if TYPE_CHECKING:
     import pandas as pd

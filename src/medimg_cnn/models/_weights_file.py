@@ -13,8 +13,8 @@ import numpy as np
 from medimg_cnn._keras import keras
 from medimg_cnn._types import PathLike
 from medimg_cnn._validation import explain
+from medimg_cnn._variables import blank, leaves
 from medimg_cnn.errors import ArgumentError, ArtifactError
-from medimg_cnn.models._drawn import blank, leaves
 from medimg_cnn.models._keras_networks import DEVIATION, MEAN, KerasNetwork
 
 __all__ = ["checked_file", "load_into"]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from medimg_cnn._keras import keras
+from medimg_cnn._variables import duplicate
 from medimg_cnn.artifacts import EpochRecord, FitResult
 from medimg_cnn.errors import ArgumentError
 from medimg_cnn.training._loop import Loop
@@ -37,7 +38,7 @@ class CallbackObserver:
     """
 
     def __init__(self, callbacks: Sequence[Any], model: Any) -> None:
-        self._model = keras.models.clone_model(model)
+        self._model = duplicate(model)
         part = logit_model(self._model)
         self._weights, self._other = part.trainable_variables, part.non_trainable_variables
         # A callback's ``model`` calls this before it gives the model away, as in keras.Model.fit on JAX.

@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from medimg_cnn._keras import keras
 from medimg_cnn._types import FloatVector, IntVector
+from medimg_cnn._variables import duplicate
 from medimg_cnn.artifacts import EpochRecord
 from medimg_cnn.errors import ArtifactError, TrainingError
 from medimg_cnn.evaluation import auroc
@@ -74,7 +74,7 @@ class Kept:
 
     def into(self, model: Any) -> Any:
         """Return a copy of the model with these weights."""
-        copy = keras.models.clone_model(model)
+        copy = duplicate(model)
         part = logit_model(copy)
         for variables, values in (
             (part.trainable_variables, on_host(self.weights)),

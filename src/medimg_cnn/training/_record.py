@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from medimg_cnn._keras import keras
+from medimg_cnn._variables import load_model
 from medimg_cnn.artifacts._files import (
     atomic_write,
     damage_as_artifact_error,
@@ -122,7 +122,7 @@ def read_start(folder: Path, record: RunRecord, *, model: Any = None) -> tuple[A
             f"{path}: is missing, or not the file that was written (its sha256 differs). {hint}"
         )
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True), digests
+        return load_model(path), digests
     except Exception as error:
         raise ArtifactError(f"{path}: cannot be rebuilt ({type(error).__name__}: {error}). {hint}") from error
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from medimg_cnn._keras import keras
 from medimg_cnn._types import FloatVector, PathLike
 from medimg_cnn._validation import check_integer, check_seed, explain
+from medimg_cnn._variables import load_model
 from medimg_cnn.artifacts import FitResult, OperatingPoint, Predictions
 from medimg_cnn.artifacts._files import damage_as_artifact_error
 from medimg_cnn.data import Preprocessing
@@ -206,5 +206,5 @@ def load_run(directory: PathLike) -> Run:
             "Restore both from the same run."
         )
     with damage_as_artifact_error(folder / MODEL_FILE, "a Keras model"):
-        model = keras.saving.load_model(folder / MODEL_FILE, compile=False, safe_mode=True)
+        model = load_model(folder / MODEL_FILE)
     return Run(model, result, directory=folder)

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 
 from medimg_cnn._keras import keras
+from medimg_cnn._variables import unfilled
 from medimg_cnn.errors import ArgumentError
 from medimg_cnn.models._max_pool import FastMaxPooling2D
 from medimg_cnn.training._config import Precision
@@ -32,7 +33,7 @@ def faster(model: Any) -> Any:
         return kind.from_config(layer.get_config())
 
     try:
-        found = keras.models.clone_model(model, clone_function=copied, recursive=True)
+        found = unfilled(lambda: keras.models.clone_model(model, clone_function=copied, recursive=True))
     except Exception:  # noqa: BLE001 - a user's layer may raise anything; the model as it is will do
         return model
     return found if _signature(found) == _signature(model) else model
@@ -89,12 +90,14 @@ def variant(model: Any, *, precision: Precision = "float32", half: bool = False)
         return layer(*args, **kwargs)
 
     try:
-        found = keras.models.clone_model(
-            model,
-            input_tensors=keras.Input(shape),
-            clone_function=copied,
-            call_function=called,
-            recursive=True,
+        found = unfilled(
+            lambda: keras.models.clone_model(
+                model,
+                input_tensors=keras.Input(shape),
+                clone_function=copied,
+                call_function=called,
+                recursive=True,
+            )
         )
     except Exception as error:
         raise ArgumentError(

@@ -1,24 +1,31 @@
-"""Initial weights drawn by NumPy; for what Keras draws, XLA compiles once a shape, a minute for a large network."""
+"""Models whose variables get their values without Keras's initialisers: none, the same ones sooner, or another's.
+
+XLA compiles an initialiser anew for each shape, half a second each. See docs/decisions/0059-initial-weights.md.
+"""
 
 from __future__ import annotations
 
+import json
 import math
+import zipfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
 
 from medimg_cnn._keras import keras
 
 global_state = keras.src.backend.common.global_state
 
-__all__ = ["blank", "drawn", "leaves", "values_of"]
+__all__ = ["blank", "drawn", "duplicate", "leaves", "load_model", "unfilled", "values_of"]
 
 _WAITING = "uninitialized_variables"
 _TRUNCATED_DEVIATION = 0.87962566103423978
 """Standard deviation of a standard normal cut at two."""
+_DRAWN_AT_ONCE = 2**20
+"""Values of one compiled program; JAX's first n values are the same for any n."""
 
 
 def blank(build: Callable[[], Any]) -> Any:
@@ -32,8 +39,16 @@ def blank(build: Callable[[], Any]) -> Any:
         global_state.set_global_attribute(_WAITING, waiting)
 
 
+def unfilled(build: Callable[[], Any]) -> Any:
+    """Return the model that ``build`` builds, blank where its layers allow it; some make variables when called."""
+    try:
+        return blank(build)
+    except ValueError:
+        return build()
+
+
 def drawn(build: Callable[[], Any]) -> Any:
-    """Return the model that ``build`` builds, each weight drawn as its initialiser and that one's seed say."""
+    """Return the model that ``build`` builds, with the weights that Keras would draw, bit for bit."""
     model = blank(build)
     initialisers = dict(_initialisers(model))
     for variable in model.variables:
@@ -43,22 +58,51 @@ def drawn(build: Callable[[], Any]) -> Any:
     return model
 
 
+def duplicate(model: Any) -> Any:
+    """Return a copy of a model with the values of its variables.
+
+    Raises:
+        TypeError, ValueError, NotImplementedError: Keras cannot copy it.
+    """
+    copy = unfilled(lambda: keras.models.clone_model(model))
+    for variable, own in zip(copy.variables, model.variables, strict=True):
+        variable.assign(own.value)
+    return copy
+
+
+def load_model(path: Path) -> Any:
+    """Return the model of a ``.keras`` file, uncompiled; code in the file is refused.
+
+    Raises:
+        Exception: whatever Keras raises about a damaged file.
+    """
+    with zipfile.ZipFile(path) as archive:
+        config = json.loads(archive.read("config.json"))
+    config["compile_config"] = None
+    model = unfilled(lambda: keras.saving.deserialize_keras_object(config, safe_mode=True))
+    model.load_weights(path)
+    return model
+
+
 def values_of(initialiser: Any, shape: tuple[int, ...]) -> NDArray[np.float32] | None:
-    """Draw from the distribution of a Keras initialiser of whole-number seed; None where it is of another kind."""
+    """Return the float32 values that a Keras initialiser of whole-number seed gives; None for one of another kind."""
     seed = getattr(initialiser, "seed", None)
     if not isinstance(seed, int):
         return None
-    rng = np.random.default_rng(seed)
     if isinstance(initialiser, keras.initializers.VarianceScaling):
+        if initialiser.input_axes is not None or initialiser.output_axes is not None:
+            return None
         variance = initialiser.scale / max(1.0, _fan(shape, initialiser.mode))
         if initialiser.distribution == "uniform":
             limit = math.sqrt(3.0 * variance)
-            return rng.uniform(-limit, limit, shape).astype(np.float32)
+            return _first(shape, keras.random.uniform, minval=-limit, maxval=limit, seed=seed)
         if initialiser.distribution == "truncated_normal":
-            return _truncated(rng, math.sqrt(variance) / _TRUNCATED_DEVIATION, shape)
-        return (math.sqrt(variance) * rng.standard_normal(shape)).astype(np.float32)
-    if isinstance(initialiser, keras.initializers.TruncatedNormal) and initialiser.mean == 0.0:
-        return _truncated(rng, initialiser.stddev, shape)
+            deviation = math.sqrt(variance) / _TRUNCATED_DEVIATION
+            return _first(shape, keras.random.truncated_normal, stddev=deviation, seed=seed)
+        return _first(shape, keras.random.normal, stddev=math.sqrt(variance), seed=seed)
+    if isinstance(initialiser, keras.initializers.TruncatedNormal):
+        mean, deviation = initialiser.mean, initialiser.stddev
+        return _first(shape, keras.random.truncated_normal, mean=mean, stddev=deviation, seed=seed)
     return None
 
 
@@ -81,9 +125,11 @@ def _initialisers(model: Any) -> Iterator[tuple[int, Any]]:
                 yield id(variable), found[0]
 
 
-def _truncated(rng: np.random.Generator, deviation: float, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    low, high = ndtr(-2.0), ndtr(2.0)
-    return np.asarray(deviation * ndtri(rng.uniform(low, high, shape)), dtype=np.float32)
+def _first(shape: tuple[int, ...], draw: Callable[..., Any], **options: Any) -> NDArray[np.float32]:
+    """Return the first of many values, so that all shapes share one compiled program."""
+    size = math.prod(shape)
+    many = max(_DRAWN_AT_ONCE, 1 << (size - 1).bit_length())
+    return np.asarray(draw((many,), dtype="float32", **options))[:size].reshape(shape)
 
 
 def _fan(shape: tuple[int, ...], mode: str) -> float:

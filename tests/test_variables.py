@@ -1,4 +1,4 @@
-"""Initial weights drawn by NumPy: Keras's distributions, from the seed and nothing else."""
+"""Initial weights and copies: what Keras would give, from the seed and nothing else."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from medimg_cnn._keras import keras
+from medimg_cnn._variables import blank, values_of
 from medimg_cnn.models import build_cnn
 from medimg_cnn.models._build import Plan
-from medimg_cnn.models._drawn import blank, values_of
 
 INITIALISERS = [
     keras.initializers.HeNormal(seed=3),
@@ -21,26 +21,17 @@ INITIALISERS = [
     keras.initializers.VarianceScaling(2.0, "fan_out", "truncated_normal", seed=3),
     keras.initializers.VarianceScaling(1.5, "fan_avg", "untruncated_normal", seed=3),
     keras.initializers.TruncatedNormal(stddev=0.02, seed=3),
+    keras.initializers.TruncatedNormal(mean=0.5, stddev=0.02, seed=3),
 ]
 
 
 @pytest.mark.parametrize("initialiser", INITIALISERS, ids=lambda one: type(one).__name__)
-@pytest.mark.parametrize("shape", [(3, 3, 64, 128), (400, 150), (7, 7, 900, 1)], ids=str)
-def test_the_distribution_is_kerass(initialiser: Any, shape: tuple[int, ...]) -> None:
-    ours, theirs = (
-        np.sort(values_of(initialiser, shape).ravel()),
-        np.sort(np.asarray(initialiser(shape)).ravel()),
-    )
-    assert ours.dtype == np.float32
-    deviation = theirs.std()
-    assert ours.std() == pytest.approx(deviation, rel=0.02)
-    assert abs(ours.mean()) < 5 * deviation / np.sqrt(ours.size)
-    # Two-sample Kolmogorov-Smirnov distance; the limit is passed by chance once in 10,000 times.
-    both = np.concatenate([ours, theirs])
-    distance = np.abs(
-        np.searchsorted(ours, both, side="right") - np.searchsorted(theirs, both, side="right")
-    ).max() / len(ours)
-    assert distance < 2.2 * np.sqrt(2 / len(ours))
+@pytest.mark.parametrize("shape", [(3, 3, 64, 128), (1,), (37, 21), (7, 7, 900, 32)], ids=str)
+def test_the_values_are_kerass(initialiser: Any, shape: tuple[int, ...]) -> None:
+    found = values_of(initialiser, shape)
+    assert found is not None
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, np.asarray(initialiser(shape)))
 
 
 def test_other_initialisers_are_left_to_keras() -> None:
@@ -57,7 +48,8 @@ def weights(name: str, seed: int) -> list[np.ndarray]:
 @pytest.mark.parametrize(
     "name",
     [
-        "efficientnetv2-b0",
+        "resnet18",
+        pytest.param("efficientnetv2-b0", marks=pytest.mark.slow),
         *[pytest.param(n, marks=pytest.mark.heavy) for n in ("resnet50", "densenet121", "convnext-tiny")],
     ],
 )
