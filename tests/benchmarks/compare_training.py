@@ -132,7 +132,7 @@ def started(case: Case, environments: Path, sides: list[str]) -> Iterator[dict[s
         "batch": 32,
         "steps": case.steps,
         "model": model.to_json(),
-        "trainable": model.count_params() - sum(v.value.size for v in model.non_trainable_variables),
+        "trainable": sum(variable.value.size for variable in model.trainable_variables),
     }
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "case.json"

@@ -17,6 +17,7 @@ from medimg_cnn.training._checkpoints import KEEP, Checkpoints, reserve
 from medimg_cnn.training._directory import clear, held, write_history
 from medimg_cnn.training._identity import image_digests
 from medimg_cnn.training._loop import Kept, Loop
+from medimg_cnn.training._memory import kept_memory
 from medimg_cnn.training._observers import Observers
 from medimg_cnn.training._progress import TrainingProgress
 from medimg_cnn.training._record import CHECKPOINTS, RunRecord, log_event, write_start
@@ -127,7 +128,8 @@ class Session:
         """
         try:
             self._observers.begin(self._loop)
-            kept = self._loop.run(self)
+            with kept_memory():
+                kept = self._loop.run(self)
         except TrainingError as error:
             log_event(self.folder, "failed", message=str(error))
             if self._checkpoints is not None and self._checkpoints.newest >= 0:

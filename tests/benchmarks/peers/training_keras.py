@@ -37,7 +37,7 @@ def compiled(model: Any) -> Any:
     import jax
 
     weights, others = (
-        [variable.value for variable in variables]
+        [jax.numpy.copy(variable.value) for variable in variables]
         for variables in (model.trainable_variables, model.non_trainable_variables)
     )
     forward = jax.jit(lambda trained, other, x: model.stateless_call(trained, other, x, training=False)[0])

@@ -7,11 +7,11 @@ import warnings
 from typing import Any
 
 import jax
-import keras
 import numpy as np
 from _turns import Turns, arrays, case
 
 import medimg_cnn as mc
+from medimg_cnn._keras import keras
 
 
 class Epochs(keras.callbacks.Callback):

@@ -132,7 +132,7 @@ def main() -> None:
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
-        float(loss)
+        loss.item()
         turns.say(labels.numel() / (time.perf_counter() - start))
 
 
