@@ -153,6 +153,22 @@ def test_audit_says_what_it_found(place, capsys):
     assert out.strip()
 
 
+@pytest.mark.slow
+def test_export_writes_onnx_and_nothing_else_is_said(place, tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "medimg_cnn",
+        "export",
+        place / "bundle.zip",
+        tmp_path / "model.onnx",
+        "--quiet",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert done.stdout.startswith(f"{tmp_path / 'model.onnx'} (onnx): largest difference of a probability")
+
+
 def test_export_writes_stablehlo(place, tmp_path, capsys):
     pytest.importorskip("flatbuffers", reason="pip install medimg-cnn[export]")
     code, out, _ = run(capsys, "export", place / "bundle.zip", tmp_path / "model.stablehlo", "--json")

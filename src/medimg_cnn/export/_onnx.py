@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -29,14 +31,15 @@ def onnx_bytes(bundle: Bundle, line: tuple[float, float]) -> tuple[bytes, str]:
     from onnx import compose
 
     height, width, channels = bundle.image_shape
-    network_part = jax2onnx.to_onnx(
-        network(bundle.engine, line, bundle.operating_point.threshold),
-        inputs=[("batch", height, width, channels)],
-        model_name="medimg_cnn",
-        opset=_OPSET,
-        input_names=["image"],
-        output_names=["logit", "probability", "decision"],
-    )
+    with _without_skipped_plugins():
+        network_part = jax2onnx.to_onnx(
+            network(bundle.engine, line, bundle.operating_point.threshold),
+            inputs=[("batch", height, width, channels)],
+            model_name="medimg_cnn",
+            opset=_OPSET,
+            input_names=["image"],
+            output_names=["logit", "probability", "decision"],
+        )
     before, words = preparation(
         bundle.preprocessing, ir_version=network_part.ir_version, opsets=network_part.opset_import
     )
@@ -66,6 +69,22 @@ def onnx_runner(content: bytes) -> Callable[[NDArray[Any]], tuple[FloatVector, N
         return probability[:, 0].astype(np.float64), decision[:, 0].astype(np.bool_)
 
     return run
+
+
+@contextmanager
+def _without_skipped_plugins() -> Iterator[None]:
+    """Keep jax2onnx from printing a traceback for each plugin that does not know this JAX; none of them is used."""
+
+    def other(record: logging.LogRecord) -> bool:
+        said = record.getMessage()
+        return not (said.startswith("Skipping ") and "import of jax2onnx.plugins." in said)
+
+    logger = logging.getLogger("jax2onnx.plugins.plugin_system")
+    logger.addFilter(other)
+    try:
+        yield
+    finally:
+        logger.removeFilter(other)
 
 
 def preparation(preprocessing: Preprocessing, *, ir_version: int, opsets: Any) -> tuple[Any, str]:
