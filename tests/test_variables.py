@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 
 from medimg_cnn._keras import keras
-from medimg_cnn._variables import blank, values_of
+from medimg_cnn._variables import blank, duplicate, load_model, values_of
 from medimg_cnn.models import build_cnn
 from medimg_cnn.models._build import Plan
+from medimg_cnn.training._variants import faster
 
 INITIALISERS = [
     keras.initializers.HeNormal(seed=3),
@@ -75,3 +78,34 @@ def test_a_blank_model_takes_no_memory_and_leaves_nothing_behind() -> None:
     layer(keras.layers.Input((3,)))
     assert layer.kernel.shape == (3, 2)
     assert model.variables[0]._value is None
+
+
+def normalised() -> Any:
+    layer = keras.layers.Normalization()
+    layer.adapt(np.random.default_rng(0).normal(3.0, 2.0, (64, 8, 8, 1)))
+    image = keras.layers.Input((8, 8, 1))
+    x = keras.layers.MaxPooling2D(2)(layer(image))
+    x = keras.layers.Flatten()(keras.layers.Conv2D(4, 3, activation="relu")(x))
+    logit = keras.layers.Dense(1, name="logit")(x)
+    return keras.Model(image, keras.layers.Activation("sigmoid")(logit))
+
+
+def test_what_layers_keep_beside_their_variables_is_copied_too(tmp_path: Path) -> None:
+    model = normalised()
+    images = np.random.default_rng(1).normal(3.0, 2.0, (4, 8, 8, 1)).astype(np.float32)
+    expected = np.asarray(model(images))
+    model.save(tmp_path / "model.keras")
+    for copy in (duplicate(model), load_model(tmp_path / "model.keras")):
+        np.testing.assert_array_equal(np.asarray(copy(images)), expected)
+    fast = faster(model)
+    assert fast is not model
+    values = [variable.value for variable in model.trainable_variables]
+    others = [variable.value for variable in model.non_trainable_variables]
+    found, _ = fast.stateless_call(values, others, images, training=False)
+    np.testing.assert_allclose(np.asarray(found), expected, rtol=1e-6)
+
+
+def test_where_draws_depend_on_their_number_keras_draws() -> None:
+    initialiser = keras.initializers.HeNormal(seed=3)
+    with jax.threefry_partitionable(False):
+        assert values_of(initialiser, (3, 3, 4, 8)) is None

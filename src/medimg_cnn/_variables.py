@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,7 +20,7 @@ from medimg_cnn._keras import keras
 
 global_state = keras.src.backend.common.global_state
 
-__all__ = ["blank", "drawn", "duplicate", "leaves", "load_model", "unfilled", "values_of"]
+__all__ = ["blank", "drawn", "duplicate", "leaves", "load_model", "settle", "unfilled", "values_of"]
 
 _WAITING = "uninitialized_variables"
 _TRUNCATED_DEVIATION = 0.87962566103423978
@@ -67,7 +68,15 @@ def duplicate(model: Any) -> Any:
     copy = unfilled(lambda: keras.models.clone_model(model))
     for variable, own in zip(copy.variables, model.variables, strict=True):
         variable.assign(own.value)
+    settle(copy)
     return copy
+
+
+def settle(model: Any) -> None:
+    """Let layers compute again what they keep beside their variables, as ``keras.layers.Normalization`` does."""
+    for layer in leaves(model):
+        if hasattr(layer, "finalize_state"):
+            layer.finalize_state()
 
 
 def load_model(path: Path) -> Any:
@@ -89,6 +98,8 @@ def values_of(initialiser: Any, shape: tuple[int, ...]) -> NDArray[np.float32] |
     seed = getattr(initialiser, "seed", None)
     if not isinstance(seed, int):
         return None
+    if not jax.config.jax_threefry_partitionable:  # type: ignore[attr-defined] # JAX makes it at import
+        return None  # then what is drawn depends on how many are
     if isinstance(initialiser, keras.initializers.VarianceScaling):
         if initialiser.input_axes is not None or initialiser.output_axes is not None:
             return None

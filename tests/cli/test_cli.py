@@ -119,6 +119,18 @@ def test_evaluate_writes_a_report_and_recalibrates_only_when_asked(place, tmp_pa
     }
 
 
+def test_a_report_of_no_format_is_said_before_the_work(place, tmp_path, capsys):
+    for command in (
+        ("evaluate", place / "bundle.zip", place / "phantoms"),
+        ("compare", place / "bundle.zip", place / "other.zip", place / "phantoms"),
+        ("report", place / "scores.csv"),
+    ):
+        code, _, err = run(capsys, *command, "--output", tmp_path / "report.xyz")
+        assert code == 2
+        assert "must end with one of .html" in err
+        assert "Reading images" not in err
+
+
 def test_compare_two_bundles(place, tmp_path, capsys):
     arguments = (
         "compare",

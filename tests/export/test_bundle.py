@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import zipfile
@@ -15,9 +16,16 @@ import pytest
 import medimg_cnn as mc
 from medimg_cnn._variables import duplicate
 from medimg_cnn.data import Preprocessing
-from medimg_cnn.errors import ArgumentError, BundleArchitectureError, BundleDamagedError, BundleTooLargeError
+from medimg_cnn.errors import (
+    ArgumentError,
+    BundleArchitectureError,
+    BundleDamagedError,
+    BundleError,
+    BundleTooLargeError,
+)
 from medimg_cnn.export import ArchitectureConfig
 from medimg_cnn.export._bundle import Bundle
+from medimg_cnn.export._container import write_files
 from medimg_cnn.models import Architecture
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -218,3 +226,52 @@ def test_an_old_format_stays_readable(kept):
 def test_the_first_format_is_kept_and_small():
     assert (GOLDEN / "format-1.zip").stat().st_size < 100_000
     assert Bundle.__dataclass_fields__["format_version"].default == 1, "keep an example of the new format too"
+
+
+def test_nothing_but_a_bundle_is_ever_replaced(run, tmp_path, monkeypatch):
+    how = {
+        "preprocessing": Preprocessing(image_size=12, channels=1),
+        "classes": ("well", "ill"),
+        "overwrite": True,
+    }
+    site = tmp_path / "site"
+    (site / "src").mkdir(parents=True)
+    (site / "manifest.json").write_text("{}")
+    (site / "src" / "thesis.txt").write_text("precious")
+    with pytest.raises(ArgumentError, match="other files"):
+        mc.save_bundle(run, site, **how)
+    assert (site / "src" / "thesis.txt").read_text() == "precious"
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
+        archive.writestr("thesis.txt", "precious")
+    with pytest.raises(ArgumentError, match="no bundle"):
+        mc.save_bundle(run, tmp_path / "other.zip", **how)
+
+    mc.save_bundle(run, tmp_path / "model", **how)
+    before = mc.load_bundle(tmp_path / "model").sha256
+    rename, calls = Path.rename, []
+
+    def fails_once(self, target):
+        calls.append(self)
+        if len(calls) == 2:
+            raise OSError(5, "Input/output error")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fails_once)
+    with pytest.raises(OSError, match="Input/output"):
+        mc.save_bundle(run, tmp_path / "model", name="new", **how)
+    monkeypatch.undo()
+    assert mc.load_bundle(tmp_path / "model").sha256 == before
+    (tmp_path / "link").symlink_to(tmp_path / "model")
+    mc.save_bundle(run, tmp_path / "link", name="new", **how)
+    assert mc.load_bundle(tmp_path / "model").name == "new"
+    assert (tmp_path / "link").is_symlink()
+    assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_a_bundle_cannot_forge_what_a_terminal_shows(bundle_folder, tmp_path):
+    content = json.loads((bundle_folder / "bundle.json").read_bytes())
+    content["result"]["operating_point"]["rule"] = "\x1b[2Japproved"
+    files = {path.name: path.read_bytes() for path in bundle_folder.iterdir() if path.name != "manifest.json"}
+    write_files(tmp_path / "forged", files | {"bundle.json": json.dumps(content).encode()}, overwrite=False)
+    with pytest.raises(BundleError, match="control character"):
+        mc.load_bundle(tmp_path / "forged")

@@ -98,12 +98,28 @@ def test_recalibration_is_offered_marked_and_changes_no_decision(knowing, bundle
     probability = new.calibration.apply(knowing.predictions.logit)
     before = knowing.predictions.probability >= bundle.operating_point.threshold
     assert ((probability >= new.operating_point.threshold) == before).all()
+    bands = [
+        (values >= low) & (values < high)
+        for values, (low, high) in (
+            (knowing.predictions.probability, bundle.abstention),
+            (probability, new.abstention),
+        )
+    ]
+    assert (bands[0] == bands[1]).all()
     assert "decisions are unchanged" in str(again)
     saved = mc.load_bundle(new.save(tmp_path / "again.zip"))
     assert saved.recalibrated["on"] == again.calibration.fitted_on
     assert saved.model_card.startswith("> Recalibrated after training")
     assert bundle.recalibrated is None
     assert abs(again.after.calibration_in_the_large.value) < abs(again.before.calibration_in_the_large.value)
+
+
+def test_what_cannot_be_fitted_without_a_fold_is_not_judged(knowing):
+    found = knowing.predictions
+    in_one = np.where(found.y_true == 1, "all of them", found.sample_id)  # all positives in one patient
+    again = replace(knowing, predictions=replace(found, patient_id=in_one)).recalibrate()
+    assert again.after is None
+    assert "cannot be said" in str(again)
 
 
 def test_recalibration_needs_both_classes(knowing):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -199,25 +200,106 @@ def test_files_that_came_later_are_added(predictor, image_folder, tmp_path):
     assert names.iloc[-1] == "a_new.png"
 
 
+def test_a_folder_that_grows_between_two_calls_is_gone_on_with(predictor, tmp_path):
+    folder = tmp_path / "few"
+    folder.mkdir()
+    for index in range(9):
+        Image.new("L", (12, 12), 20 * index).save(folder / f"{index}.png")
+        if index == 2:
+            predictor.predict_to(tmp_path / "out.csv", folder)
+    summary = predictor.predict_to(tmp_path / "out.csv", folder)
+    assert (summary.images, summary.resumed_after) == (9, 3)
+    found = pd.read_csv(tmp_path / "out.csv")
+    np.testing.assert_allclose(columns(found), columns(predictor.predict(folder)), atol=1e-5)
+
+
+def test_other_images_of_the_same_names_are_not_taken_for_these(predictor, bundle, tmp_path):
+    output = tmp_path / "out.csv"
+    for name, grey in (("a", 20), ("b", 200)):
+        (tmp_path / name).mkdir()
+        Image.new("L", (12, 12), grey).save(tmp_path / name / "1.png")
+    predictor.predict_to(output, tmp_path / "a")
+    with pytest.raises(ArgumentError, match="another value of images"):
+        predictor.predict_to(output, tmp_path / "b")
+    with pytest.raises(ArgumentError, match="another value of scope"):
+        mc.Predictor(bundle, scope=False).predict_to(output, tmp_path / "a")
+    arrays = np.zeros((3, 12, 12), np.uint8)
+    predictor.predict_to(tmp_path / "arrays.csv", arrays)
+    assert predictor.predict_to(tmp_path / "arrays.csv", arrays.copy()).resumed_after == 3
+    with pytest.raises(ArgumentError, match="another value of images"):
+        predictor.predict_to(tmp_path / "arrays.csv", 255 - arrays)
+
+
+def test_bundles_that_are_not_saved_are_told_apart(bundle, image_folder, tmp_path):
+    first, other = (replace(bundle, sha256="", name=name) for name in ("one", "two"))
+    mc.Predictor(first).predict_to(tmp_path / "out.csv", image_folder)
+    with pytest.raises(ArgumentError, match="another value of bundle"):
+        mc.Predictor(other).predict_to(tmp_path / "out.csv", image_folder)
+
+
+def test_a_mistyped_folder_takes_nothing_from_a_finished_table(predictor, image_folder, tmp_path):
+    output = tmp_path / "out.csv"
+    predictor.predict_to(output, image_folder)
+    before = output.read_bytes()
+    with pytest.raises(ArgumentError, match="must exist"):
+        predictor.predict_to(output, tmp_path / "imagse", overwrite=True)
+    assert output.read_bytes() == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="files are held by POSIX locks")
+def test_two_processes_do_not_write_one_table(predictor, image_folder, tmp_path):
+    output = tmp_path / "out.csv"
+    predictor.predict_to(output, image_folder)
+    code = (
+        "import fcntl, sys\n"
+        "stream = open(sys.argv[1], 'r+b')\n"
+        "fcntl.flock(stream, fcntl.LOCK_EX)\n"
+        "print('held', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, output], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout.readline() == "held\n"
+        for overwrite in (False, True):
+            with pytest.raises(ArgumentError, match="another process is writing"):
+                predictor.predict_to(output, image_folder, overwrite=overwrite)
+        other.stdin.close()
+    assert predictor.predict_to(output, image_folder).errors == 1
+
+
+def test_one_file_is_named_as_it_was_given(predictor, image_folder):
+    path = next(image_folder.glob("*.png"))
+    assert [predictor.examine(one)[0].file for one in (path, str(path))] == [str(path)] * 2
+
+
 def test_odd_names_survive_and_cannot_run(predictor, tmp_path):
     folder = tmp_path / "odd"
     folder.mkdir()
-    for name in ("=1+1.png", "a,b.png", 'quo"te.png', "ünïcode.png", "@sum.png", os.fsdecode(b"bad\xff.png")):
+    for name in (
+        "=1+1.png",
+        "'=1+1.png",
+        "a,b.png",
+        'quo"te.png',
+        "ünïcode.png",
+        "@sum.png",
+        os.fsdecode(b"bad\xff.png"),
+    ):
         Image.new("L", (12, 12), 90).save(tmp_path / "plain.png")
         (folder / name).write_bytes((tmp_path / "plain.png").read_bytes())
     for _ in range(2):
         predictor.predict_to(tmp_path / "out.csv", folder)
     names = pd.read_csv(tmp_path / "out.csv")["file"].tolist()
-    assert len(names) == len(set(names)) == 6
+    assert len(names) == len(set(names)) == 7
     assert "'=1+1.png" in names
 
 
 def test_another_job_is_not_mixed_in(predictor, image_folder, bundle_folder, tmp_path):
     output = tmp_path / "out.csv"
     predictor.predict_to(output, image_folder, batch_size=4)
-    with pytest.raises(ArgumentError, match="another batch_size"):
+    with pytest.raises(ArgumentError, match="another value of batch_size"):
         predictor.predict_to(output, image_folder, batch_size=5)
-    with pytest.raises(ArgumentError, match="another bundle"):
+    with pytest.raises(ArgumentError, match="another value of bundle"):
         mc.Predictor(bundle_folder).predict_to(output, image_folder, batch_size=4)
     progress = tmp_path / "out.csv.progress.json"
     state = json.loads(progress.read_text())

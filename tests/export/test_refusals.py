@@ -123,6 +123,18 @@ def bomb_in_archive(folder: Path, target: Path) -> Path:
     )
 
 
+def overlapping(folder: Path, target: Path) -> Path:
+    """A zip of which one member holds another, so that its members are larger together than itself."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("inner.npy"), bytes(2**20))
+        archive.writestr(zipfile.ZipInfo("outer.npy"), b"")
+        first, second = archive.infolist()
+        second.header_offset, second.file_size, second.compress_size = 0, first.file_size, first.file_size
+        second.CRC, second.filename, second.orig_filename = first.CRC, "outer.npy", "outer.npy"
+    return with_file(folder, target, "weights.npz", buffer.getvalue())
+
+
 def twice(folder: Path, target: Path) -> Path:
     files = {path.name: path.read_bytes() for path in folder.iterdir()}
     files["MODEL_CARE.md"] = b"another"
@@ -280,6 +292,7 @@ REFUSED = {
     link_in_archive: (BundleUnsafeError, "symbolic link"),
     bomb_in_archive: (BundleUnsafeError, "compressed"),
     twice: (BundleUnsafeError, "occurs twice"),
+    overlapping: (BundleUnsafeError, "overlap"),
     unknown: (BundleArchitectureError, "os.system"),
     trillion: (BundleTooLargeError, "1,000,004,000,004 parameters or more"),
     billion: (BundleTooLargeError, "parameters or more"),

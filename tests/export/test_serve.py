@@ -188,6 +188,20 @@ def test_another_pages_request_is_refused(address):
     assert "access-control-allow-origin" not in headers
 
 
+def test_another_page_is_refused_under_any_name_and_the_address_listened_on_is_answered(bundle):
+    for options, host, origin, expected in (
+        ({"any_host": True}, "clinic.example", "http://evil.example", 403),
+        ({"any_host": True}, "clinic.example", "http://[", 403),
+        ({"any_host": True}, "clinic.example", "http://clinic.example", 200),
+        ({"address": "127.0.0.2"}, "127.0.0.2:8000", "http://127.0.0.2:8000", 200),
+        ({}, "127.0.0.2:8000", "http://127.0.0.2:8000", 400),
+    ):
+        server = run_server(make_app(bundle, **options))
+        status, _, _ = ask(f"{next(server)}/api/predict", png(), Host=host, Origin=origin)
+        next(server, None)
+        assert status == expected, (options, host, origin)
+
+
 def test_an_error_inside_is_said_without_its_text(bundle, caplog):
     """The text of an exception may hold a path, or a piece of the image."""
     app = make_app(bundle)

@@ -349,3 +349,20 @@ def test_validation_on_the_training_images_is_refused() -> None:
     data = load_dataset((images, labels), positive=1, patients=np.arange(40), audit="off")
     with pytest.raises(ArgumentError, match="validation: must hold other images than train"):
         Trainer(model(), progress=False).fit(data.train, data.train)
+
+
+def test_a_model_that_cannot_be_copied_is_refused_before_the_training(make_source: Make) -> None:
+    class Odd(keras.layers.Layer):  # type: ignore[misc] # Keras ships no types
+        def __init__(self, power: float) -> None:
+            super().__init__()
+            self.power = power
+
+        def call(self, x: Any) -> Any:
+            return x**self.power
+
+    image = keras.layers.Input((12, 12, 1))
+    logit = keras.layers.Dense(1, name="logit")(keras.layers.Flatten()(Odd(2.0)(image)))
+    odd = keras.Model(image, keras.layers.Activation("sigmoid")(logit))
+    source = make_source(20)
+    with pytest.raises(ArgumentError, match="Keras must be able to copy it"):
+        Trainer(odd, epochs=1, progress=False).fit(source, source)

@@ -53,6 +53,7 @@ def train(options: Namespace) -> dict[str, Any]:
 
 def evaluate(options: Namespace) -> dict[str, Any]:
     """Validate a bundle externally."""
+    _check_report(options)
     bundle = mc.load_bundle(options.bundle)
     found = mc.external_validate(bundle, _external(options, bundle))
     result: dict[str, Any] = {
@@ -100,6 +101,7 @@ def predict(options: Namespace) -> dict[str, Any]:
 
 def compare(options: Namespace) -> dict[str, Any]:
     """Compare two bundles on one set of images."""
+    _check_report(options)
     from medimg_cnn.export import compare_bundles
 
     first, second = mc.load_bundle(options.bundle), mc.load_bundle(options.other)
@@ -121,6 +123,7 @@ def compare(options: Namespace) -> dict[str, Any]:
 
 def report(options: Namespace) -> dict[str, Any]:
     """Judge scores."""
+    _check_report(options)
     path = Path(options.scores)
     point = (
         None
@@ -200,17 +203,28 @@ def _external(options: Namespace, bundle: Any) -> mc.Split:
     )
 
 
+def _check_report(options: Namespace) -> None:
+    """See that the report can be written, before the work is done."""
+    if options.output:
+        mc.ClinicalReport.check_path(options.output)
+
+
 def _check_free(options: Namespace) -> None:
-    if not options.overwrite and (Path(options.output) / "result.json").exists():
-        raise ArgumentError(
-            f"--output: {options.output} holds a run already. Pass another folder, or --overwrite."
-        )
+    for name in ("result.json", "bundle.zip"):
+        if not options.overwrite and (Path(options.output) / name).exists():
+            raise ArgumentError(
+                f"--output: {options.output} holds a run already ({name}). Pass another folder, or --overwrite."
+            )
 
 
 def _trained(
     options: Namespace, data: mc.Dataset, *, augment: str, synthetic: bool = False
 ) -> dict[str, Any]:
     _check_free(options)
+    if data.test is None:
+        raise ArgumentError(
+            "source: has no test part to judge the model on. Leave the division to load_dataset."
+        )
     output = Path(options.output)
     named = getattr(options, "architecture", None)
     model = mc.build_cnn(
@@ -228,10 +242,6 @@ def _trained(
         overwrite=options.overwrite,
         progress=not options.quiet,
     ).fit(data.train, data.validation)
-    if data.test is None:
-        raise ArgumentError(
-            "source: has no test part to judge the model on. Leave the division to load_dataset."
-        )
     predictions = run.predict(data.test)
     predictions.save(output / "test_predictions.npz")
     found = mc.clinical_report(

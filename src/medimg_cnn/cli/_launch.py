@@ -21,6 +21,7 @@ COORDINATOR, PROCESSES, PROCESS = (f"MEDIMG_CNN_{name}" for name in ("COORDINATO
 """What a process is told: the address of the first one, how many there are, and its own number from 0."""
 
 _PATIENCE = 30.0
+_PASSED_ON = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 """Seconds that the others have to say what they lost, when one has failed; they are ended then."""
 
 
@@ -74,7 +75,7 @@ class _Group:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _PASSED_ON:
             self._before[number] = signal.signal(number, self._pass_on)
 
     def __exit__(self, *error: object) -> None:

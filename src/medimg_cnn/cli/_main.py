@@ -43,8 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader went away (for example ``| head``). Python would complain once more at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _DONE
-    except KeyboardInterrupt:
-        _complain("interrupted")
+    except KeyboardInterrupt as interruption:
+        # That of a training says how to go on.
+        _complain(f"interrupted. {_one_line(interruption)}" if str(interruption) else "interrupted")
         return _INTERRUPTED
     except (MedimgCnnError, OSError) as error:
         if options.debug:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -105,6 +106,14 @@ class Bundle:
     def engine(self) -> Engine:
         """The compiled forward pass."""
         return Engine(self.run.model)
+
+    def content_sha256(self) -> str:
+        """Return the sha256 of what decides predictions: that of a bundle that is not saved yet, for comparing."""
+        digest = hashlib.sha256(to_json_text(self._content()).encode("utf-8"))
+        for weight in self.model.weights:
+            digest.update(weight.path.encode("utf-8"))
+            digest.update(np.ascontiguousarray(weight.value).data)
+        return digest.hexdigest()
 
     def save(self, path: PathLike, *, overwrite: bool = False) -> Path:
         """Write the bundle as a folder, or as an archive where the path ends in .zip; return the path.
@@ -308,6 +317,13 @@ def _bundle_of(
     if preprocessing.image_shape != architecture.image_shape:
         raise ValueError("preprocessing does not give the network's image shape")
     result = FitResult.from_dict(content["result"])
+    point = result.operating_point
+    for field, text in (
+        ("operating_point.rule", point.rule),
+        ("operating_point.chosen_on", point.chosen_on),
+        ("calibration.fitted_on", result.calibration.fitted_on),
+    ):
+        printable(field, text)
     negative, positive = (printable("classes", name) for name in content["classes"])
     if not negative or not positive or negative == positive:
         raise ValueError("classes must be two different names")
@@ -317,7 +333,9 @@ def _bundle_of(
             name.removeprefix("scope/"): value for name, value in arrays.items() if name.startswith("scope/")
         }
         width = int(model.get_layer("features").output.shape[-1])
-        reference = Reference.from_arrays(stored, part=str(content["reference"]["part"]), features=width)
+        reference = Reference.from_arrays(
+            stored, part=printable("reference.part", content["reference"]["part"]), features=width
+        )
     return Bundle(
         run=Run(model, replace(result, preprocessing=content["preprocessing"])),
         architecture=architecture,
@@ -379,7 +397,7 @@ def _development(content: Mapping[str, Any] | None, arrays: Mapping[str, NDArray
     fits = y.shape == logit.shape and y.ndim == 1 and (cluster is None or cluster.shape == y.shape)
     if not fits or not np.isin(y, (0, 1)).all() or not np.isfinite(logit).all():
         raise ValueError("the development outcomes and logits do not fit each other")
-    return Development(part=str(content["part"]), y=y, logit=logit, cluster=cluster)
+    return Development(part=printable("development.part", content["part"]), y=y, logit=logit, cluster=cluster)
 
 
 def checked_band(band: Sequence[float] | None, threshold: float) -> tuple[float, float] | None:

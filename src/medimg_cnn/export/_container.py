@@ -143,6 +143,7 @@ def write_files(path: Path, files: Mapping[str, bytes], *, overwrite: bool) -> N
     Raises:
         ArgumentError: the target exists and is not to be replaced, or is something else than a bundle.
     """
+    path = Path(os.path.realpath(path))  # what a link leads to is replaced, not the link
     _check_target(path, overwrite=overwrite)
     everything = {MANIFEST: _manifest_of(files), **files}
     if path.suffix.lower() == ".zip":
@@ -162,7 +163,11 @@ def write_files(path: Path, files: Mapping[str, bytes], *, overwrite: bool) -> N
         if path.exists():
             old = path.with_name(f".{path.name}.{secrets.token_hex(8)}.old")
             path.rename(old)
-            part.rename(path)
+            try:
+                part.rename(path)
+            except BaseException:
+                old.rename(path)
+                raise
             shutil.rmtree(old)
         else:
             part.rename(path)
@@ -270,6 +275,11 @@ def _opened_zip(stream: io.BufferedReader | io.BytesIO, size: int, name: str) ->
                 f"{name}: files must be stored as they are; {info.filename!r} is compressed or encrypted. "
                 "Unpack the archive and load the folder, or write it with save_bundle(run, 'name.zip')."
             )
+    if sum(info.file_size for info in archive.infolist()) > size:
+        raise BundleUnsafeError(
+            f"{name}: files must lie one after the other; here they overlap, so that they are larger together than the "
+            "archive. Get it again."
+        )
     return archive
 
 
@@ -367,9 +377,21 @@ def _check_target(path: Path, *, overwrite: bool) -> None:
     if not overwrite:
         raise ArgumentError(f"path: {path} exists already. Pass another path, or overwrite=True.")
     if path.is_dir():
-        if any(path.iterdir()) and not (path / MANIFEST).is_file():
+        other = sorted(entry.name for entry in path.iterdir() if entry.name not in _NAMES)
+        if other:
             raise ArgumentError(
-                f"path: {path} is a folder that holds other files than a bundle's. Pass another."
+                f"path: {path} is a folder that holds other files than a bundle's ({other[0]}). Pass another."
             )
     elif path.suffix.lower() != ".zip":
         raise ArgumentError(f"path: {path} is a file. Pass a folder, or a name that ends with .zip.")
+    elif not _holds_a_bundle(path):
+        raise ArgumentError(f"path: {path} is no bundle, so it is not replaced. Pass another path.")
+
+
+def _holds_a_bundle(path: Path) -> bool:
+    """Say whether an archive has nothing but the files of a bundle; damaged ones may be replaced."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return set(archive.namelist()) <= _NAMES
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return path.stat().st_size == 0

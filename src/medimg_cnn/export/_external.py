@@ -43,19 +43,25 @@ class Recalibration:
 
     Attributes:
         before: calibration of the probabilities as they were.
-        after: of the new ones, each image predicted by a fit without it (10 folds, by patient where known).
+        after: of the new ones, each image predicted by a fit without it (10 folds, by patient where known); None
+            where a fold leaves too few cases for a fit.
         calibration: fitted on all images, with ``fitted_on`` saying so.
         operating_point: the locked one on the new scale; it calls the same images positive.
         bundle: the bundle with both, marked as recalibrated; save it with ``bundle.save``.
     """
 
     before: CalibrationSummary
-    after: CalibrationSummary
+    after: CalibrationSummary | None
     calibration: Calibration
     operating_point: OperatingPoint
     bundle: Bundle
 
     def __str__(self) -> str:
+        if self.after is None:
+            return (
+                f"Recalibrated ({self.calibration.method}); how well cannot be said, because a fold of the data leaves "
+                "too few cases for a fit; decisions are unchanged"
+            )
         return (
             f"Recalibrated ({self.calibration.method}): slope {self.before.slope} became {self.after.slope}, "
             f"calibration in the large {self.before.calibration_in_the_large} became "
@@ -116,12 +122,21 @@ class ExternalValidation:
                 "method: no calibration can be fitted on these data: there is one class, a cut separates the classes, "
                 "or higher logits go with health. Look at the alarms, or collect more cases."
             )
-        point = _carried(self.bundle.operating_point, old, fitted)
+        locked = self.bundle.operating_point
+        point = replace(
+            locked,
+            threshold=_carried(locked.threshold, old, fitted),
+            rule=f"{locked.rule}, carried over to recalibrated probabilities",
+        )
+        band = self.bundle.abstention
+        cross_fitted = self._cross_fitted(method)
         run = self.bundle.run
         bundle = replace(
             self.bundle,
             run=Run(run.model, replace(run.result, calibration=fitted, operating_point=point)),
-            abstention=None,
+            abstention=None
+            if band is None
+            else (_carried(band[0], old, fitted), _carried(band[1], old, fitted)),
             recalibrated={
                 "on": where,
                 "from_bundle": self.bundle.sha256,
@@ -134,15 +149,15 @@ class ExternalValidation:
         )
         return Recalibration(
             before=self.against.calibration,
-            after=calibration(
-                found.y_true, self._cross_fitted(method), patients=self.report.evidence.inputs.clusters
-            ),
+            after=None
+            if cross_fitted is None
+            else calibration(found.y_true, cross_fitted, patients=self.report.evidence.inputs.clusters),
             calibration=fitted,
             operating_point=point,
             bundle=bundle,
         )
 
-    def _cross_fitted(self, method: Literal["temperature", "platt"]) -> FloatVector:
+    def _cross_fitted(self, method: Literal["temperature", "platt"]) -> FloatVector | None:
         found = self.predictions
         units = found.sample_id if found.patient_id is None else found.patient_id
         _, unit = np.unique(units, return_inverse=True)
@@ -150,9 +165,12 @@ class ExternalValidation:
         probability = found.probability.copy()
         for number in range(_FOLDS):
             left = fold == number
-            fitted = _fitted(found, ~left, method, "") if left.any() else None
-            if fitted is not None:
-                probability[left] = fitted.apply(found.logit[left])
+            if not left.any():
+                continue
+            fitted = _fitted(found, ~left, method, "")
+            if fitted is None:
+                return None
+            probability[left] = fitted.apply(found.logit[left])
         return probability
 
     def __str__(self) -> str:
@@ -294,19 +312,15 @@ def _fitted(
     return None if fitted.method == "identity" else fitted
 
 
-def _carried(point: OperatingPoint, old: Calibration, new: Calibration) -> OperatingPoint:
-    """Return the point at the same cut of the logit on the new scale of probabilities."""
+def _carried(threshold: float, old: Calibration, new: Calibration) -> float:
+    """Return the same cut of the logit on the new scale of probabilities."""
     low, high = -_LOGIT, _LOGIT
-    if not old.apply(np.array([low]))[0] < point.threshold <= old.apply(np.array([high]))[0]:
-        return point  # it calls all images positive, or none
+    if not old.apply(np.array([low]))[0] < threshold <= old.apply(np.array([high]))[0]:
+        return threshold  # it calls all images positive, or none
     while np.nextafter(low, high) < high:
         middle = (low + high) / 2.0
-        if old.apply(np.array([middle]))[0] >= point.threshold:
+        if old.apply(np.array([middle]))[0] >= threshold:
             high = middle
         else:
             low = middle
-    return OperatingPoint(
-        threshold=float(new.apply(np.array([high]))[0]),
-        rule=f"{point.rule}, carried over to recalibrated probabilities",
-        chosen_on=point.chosen_on,
-    )
+    return float(new.apply(np.array([high]))[0])

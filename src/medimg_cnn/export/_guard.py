@@ -32,10 +32,12 @@ class Guard:
     Args:
         app: the application.
         any_host: whether the name of the host is left alone.
+        address: that is listened on, and answered to by this name as well.
     """
 
-    def __init__(self, app: Any, *, any_host: bool) -> None:
+    def __init__(self, app: Any, *, any_host: bool, address: str = "") -> None:
         self._app, self._any_host = app, any_host
+        self._names = _LOOPBACK_NAMES | {f"[{address}]" if ":" in address else address}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request."""
@@ -64,17 +66,22 @@ class Guard:
             if key == "host" and key in said:
                 return 400, "the request must name one host"
             said[key] = value.decode("latin-1")
-        if not self._any_host and _host_of(said.get("host", "")) not in _LOOPBACK_NAMES:
+        if not self._any_host and _host_of(said.get("host", "")) not in self._names:
             return 400, "this page answers to this machine only"
         if scope["method"] in {"GET", "HEAD"}:
             return None  # a link may lead here; what is answered another page cannot read
-        origin = said.get("origin")
-        local = (
-            self._any_host or origin is None or urlsplit(origin).hostname in {"127.0.0.1", "localhost", "::1"}
-        )
-        if said.get("sec-fetch-site") in _ELSEWHERE or not local:
+        own = "origin" not in said or _place_of(said["origin"]) == said.get("host", "").lower()
+        if said.get("sec-fetch-site") in _ELSEWHERE or not own:
             return 403, "this request was made by another page"
         return None
+
+
+def _place_of(origin: str) -> str:
+    """Return host and port of an Origin header, as a Host header has them; "null" where it has none."""
+    try:
+        return urlsplit(origin).netloc.lower() or "null"
+    except ValueError:
+        return "null"
 
 
 def _host_of(header: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from medimg_cnn.data.sources._files import Folder, choose_images
 from medimg_cnn.errors import ArgumentError, DataError
 from medimg_cnn.training import ImageSource
 
-__all__ = ["Inputs", "Item", "Loaded", "model_input", "open_inputs", "read_file"]
+__all__ = ["Inputs", "Item", "Loaded", "identity_of", "model_input", "open_inputs", "read_file"]
 
 Inputs: TypeAlias = PathLike | NDArray[Any] | ImageSource | Iterable[PathLike]
 """A file, a folder, an archive, paths, an array of images, or a split."""
@@ -73,6 +74,25 @@ def open_inputs(images: Inputs, preprocessing: Preprocessing) -> tuple[Iterator[
             type(images).__name__,
         )
     )
+
+
+def identity_of(images: Inputs) -> str:
+    """Say which images these are, so that a table of predictions is not gone on with on others.
+
+    A folder, an archive or a file is known by where it is, an array by its values, a split by its images' names, and
+    paths by themselves.
+    """
+    if isinstance(images, (str, os.PathLike)):
+        return os.path.realpath(images)
+    digest = hashlib.sha256()
+    if isinstance(images, np.ndarray):
+        digest.update(f"{images.shape} {images.dtype.str}".encode())
+        digest.update(np.ascontiguousarray(images).data)
+        return f"array {digest.hexdigest()}"
+    if isinstance(images, ImageSource):
+        digest.update("\0".join(map(str, images.sample_ids)).encode("utf-8", "backslashreplace"))
+        return f"split {digest.hexdigest()}"
+    return "paths"
 
 
 def model_input(image: DecodedImage, preprocessing: Preprocessing) -> Image:

@@ -14,7 +14,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 
@@ -39,15 +39,19 @@ class Journal:
     """
 
     def __init__(
-        self, path: Path, job: Mapping[str, Any], columns: Sequence[str], state: Mapping[str, Any]
+        self,
+        path: Path,
+        stream: BinaryIO,
+        job: Mapping[str, Any],
+        columns: Sequence[str],
+        state: Mapping[str, Any],
     ) -> None:
-        self._path, self._job = path, dict(job)
+        self._path, self._stream, self._job = path, stream, dict(job)
         self.rows: int = state["rows"]
         self.size: int | None = state["size"]
         self.counts: dict[str, int] = {name: state["counts"][name] for name in _COUNTS}
         self._bytes: int = state["bytes"]
         self._known = _names_in(path, self._bytes)
-        self._stream = path.open("r+b")
         self._stream.truncate(self._bytes)
         self._stream.seek(self._bytes)
         self._columns = columns
@@ -57,27 +61,36 @@ class Journal:
         """Begin a table, or go on with one of the same job.
 
         Raises:
-            ArgumentError: the file is another job's, or no such table.
+            ArgumentError: the file is another job's, or no such table, or another process writes to it.
             ArtifactError: the file that says how far it is, is damaged.
         """
         if path.suffix.lower() != ".csv":
             raise ArgumentError(f"output: must end with .csv; got {path.name!r}.")
         progress = _progress_of(path)
-        if not overwrite and progress.exists() and path.exists():
-            return cls(path, job, columns, _taken_up(progress, job, path.stat().st_size))
-        if path.exists() and not overwrite:
+        begun = not overwrite and progress.exists() and path.exists()
+        if path.exists() and not overwrite and not begun:
             raise ArgumentError(
                 f"output: {path} exists, and is not a table that can be gone on with. Pass another path, or "
                 "overwrite=True."
             )
         path.parent.mkdir(parents=True, exist_ok=True)
-        progress.unlink(missing_ok=True)
-        header = _text([columns])
-        path.write_bytes(header)
-        state = {"rows": 0, "size": None, "bytes": len(header), "counts": dict.fromkeys(_COUNTS, 0)}
-        journal = cls(path, job, columns, state)
-        journal._commit()
-        return journal
+        stream = path.open("r+b" if path.exists() else "x+b")
+        try:
+            _hold(stream, path)
+            if begun:
+                return cls(path, stream, job, columns, _taken_up(progress, job, path.stat().st_size))
+            progress.unlink(missing_ok=True)
+            header = _text([columns])
+            stream.truncate(0)
+            stream.write(header)
+            stream.flush()
+            state = {"rows": 0, "size": None, "bytes": len(header), "counts": dict.fromkeys(_COUNTS, 0)}
+            journal = cls(path, stream, job, columns, state)
+            journal._commit()
+            return journal
+        except BaseException:
+            stream.close()
+            raise
 
     def done(self, name: str) -> bool:
         """Say whether an image was in the table when it was opened."""
@@ -120,6 +133,20 @@ class Journal:
         self._stream.close()
 
 
+def _hold(stream: BinaryIO, path: Path) -> None:
+    """Keep other processes from writing until the stream is closed, however this process ends."""
+    if os.name != "posix":
+        return
+    import fcntl
+
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise ArgumentError(
+            f"output: another process is writing to {path}. Wait for it, or pass another path."
+        ) from error
+
+
 def _progress_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.progress.json")
 
@@ -132,7 +159,7 @@ def _taken_up(progress: Path, job: Mapping[str, Any], held: int) -> dict[str, An
         for name, value in job.items():
             if state["job"][name] != value:
                 raise ArgumentError(
-                    f"output: {progress.name.removesuffix('.progress.json')} was begun with another {name} "
+                    f"output: {progress.name.removesuffix('.progress.json')} was begun with another value of {name} "
                     f"({state['job'][name]}; now {value}). Pass another path, or overwrite=True."
                 )
         return state

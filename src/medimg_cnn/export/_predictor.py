@@ -19,7 +19,7 @@ from medimg_cnn.data._progress import Advance, progress_of
 from medimg_cnn.errors import MedimgCnnError
 from medimg_cnn.export._bundle import Bundle, load_bundle
 from medimg_cnn.export._engine import filled
-from medimg_cnn.export._inputs import Inputs, Item, Loaded, open_inputs, read_file
+from medimg_cnn.export._inputs import Inputs, Item, Loaded, identity_of, open_inputs, read_file
 from medimg_cnn.export._journal import Journal
 from medimg_cnn.export._reference import Observed, intensity_profile
 
@@ -177,20 +177,22 @@ class Predictor:
             progress: as in ``predict``.
 
         Raises:
-            ArgumentError: the table is of another bundle or batch size, or a file of that name is no such table.
+            ArgumentError: the table is of another bundle, batch size or source of images, a file of that name is no
+                such table, or another process writes to it.
         """
         started = time.perf_counter()
         names = [item.name for item in fields(ImagePrediction)]
-        journal = Journal.open(
-            Path(output),
-            columns=names,
-            job={"bundle": self.bundle.sha256, "batch_size": check_integer("batch_size", batch_size, low=1)},
-            overwrite=overwrite,
-        )
-        with journal:
+        job = {
+            "bundle": self.bundle.sha256 or self.bundle.content_sha256(),
+            "batch_size": check_integer("batch_size", batch_size, low=1),
+            "scope": self._reference is not None,
+            "images": identity_of(images),
+        }
+        opened = open_inputs(images, self.bundle.preprocessing)  # before anything is written
+        with Journal.open(Path(output), columns=names, job=job, overwrite=overwrite) as journal:
             resumed = journal.rows
             batches = self._batches(
-                images, batch_size=batch_size, size=journal.size, done=journal.done, progress=progress
+                opened, batch_size=batch_size, size=journal.size, done=journal.done, progress=progress
             )
             for rows, size in batches:
                 counts = {
@@ -213,7 +215,8 @@ class Predictor:
     ) -> Iterator[list[ImagePrediction]]:
         """Yield the predictions batch by batch, in the order of the images; memory does not grow."""
         check_integer("batch_size", batch_size, low=1)
-        for rows, _ in self._batches(images, batch_size=batch_size, progress=progress):
+        opened = open_inputs(images, self.bundle.preprocessing)
+        for rows, _ in self._batches(opened, batch_size=batch_size, progress=progress):
             yield rows
 
     def examine(self, file: PathLike | BinaryIO) -> tuple[ImagePrediction, Image | None]:
@@ -222,15 +225,18 @@ class Predictor:
         Returns:
             The prediction, and the model's input (height, width, channels) float32; None where it cannot be read.
         """
-        one = _read(
-            Item(getattr(file, "name", None) or str(file), lambda: read_file(file, self.bundle.preprocessing))
+        name = (
+            os.fspath(file)
+            if isinstance(file, (str, os.PathLike))
+            else str(getattr(file, "name", None) or "stream")
         )
+        one = _read(Item(name, lambda: read_file(file, self.bundle.preprocessing)))
         row = self._rows([one], 1)[0]
         return row, None if one.loaded is None else one.loaded.pixels
 
     def _batches(
         self,
-        images: Inputs,
+        opened: tuple[Iterator[Item], int | None],
         *,
         batch_size: int,
         size: int | None = None,
@@ -238,7 +244,7 @@ class Predictor:
         progress: bool | None = None,
     ) -> Iterator[tuple[list[ImagePrediction], int]]:
         """Yield rows and the number of images that the compiled function takes."""
-        items, total = open_inputs(images, self.bundle.preprocessing)
+        items, total = opened
         todo = items if done is None else (item for item in items if not done(item.name))
         with (
             progress_of("Predicting images", total or 0, show=progress) as advance,
@@ -254,7 +260,7 @@ class Predictor:
         for one in read:
             waiting.append(one)
             readable += one.loaded is not None
-            if readable == batch_size or len(waiting) >= _MOST_WAITING * batch_size:
+            if readable == (size or batch_size) or len(waiting) >= _MOST_WAITING * batch_size:
                 size = size or batch_size
                 yield self._rows(waiting, size), size
                 advance(len(waiting))

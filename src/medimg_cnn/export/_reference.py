@@ -229,8 +229,7 @@ class Reference:
             BundleDamagedError: an array is missing, not finite, or has another shape.
         """
         try:
-            values = {name: np.asarray(array, dtype=np.float64) for name, array in arrays.items()}
-            n, k = values["sample_features"].shape
+            n, k = arrays["sample_features"].shape
             shapes = {
                 "size_range": (2, 2),
                 "intensity_mean": (7,),
@@ -245,9 +244,15 @@ class Reference:
                 "sample_intensity": (n, 7),
             }
             for name, shape in shapes.items():
+                if arrays[name].shape != shape:
+                    raise ValueError(f"{name} must have the shape {shape}")
+            values = {
+                name: np.asarray(arrays[name], dtype=np.float64) for name in [*shapes, "sample_features"]
+            }
+            for name in shapes:
                 finite = np.isfinite(values[name]).all() or name in {"size_range", "sample_size"}
-                if values[name].shape != shape or not finite:
-                    raise ValueError(f"{name} must be finite and have the shape {shape}")
+                if not finite:
+                    raise ValueError(f"{name} must be finite")
         except (KeyError, ValueError, AttributeError) as error:
             raise BundleDamagedError(
                 f"reference.npz: does not describe the training data as it must ({error}). Get the bundle again."

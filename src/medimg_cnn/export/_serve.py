@@ -35,7 +35,9 @@ _FILES = {
 _LOG = logging.getLogger(__name__)
 
 
-def make_app(bundle: Bundle | PathLike, *, max_bytes: int = _MAX_BYTES, any_host: bool = False) -> Any:
+def make_app(
+    bundle: Bundle | PathLike, *, max_bytes: int = _MAX_BYTES, any_host: bool = False, address: str = ""
+) -> Any:
     """Return the page as an ASGI application (Starlette), for ``serve`` or a server of your own.
 
     ``GET /`` is the page, ``GET /api/model`` says what the model is, and ``POST /api/predict`` takes the bytes of an
@@ -49,6 +51,7 @@ def make_app(bundle: Bundle | PathLike, *, max_bytes: int = _MAX_BYTES, any_host
         max_bytes: of an uploaded file.
         any_host: answer to requests that name another host than this machine; by default they are refused, so that
             a web page elsewhere cannot reach the model through a name that it points here.
+        address: that you listen on, where it is another of this machine's own than 127.0.0.1, such as 127.0.0.2.
 
     Raises:
         MissingDependencyError: the extra "serve" is not installed.
@@ -66,7 +69,9 @@ def make_app(bundle: Bundle | PathLike, *, max_bytes: int = _MAX_BYTES, any_host
         Route("/api/model", endpoints.model, methods=["GET"]),
         Route("/api/predict", endpoints.predict, methods=["POST"]),
     ]
-    return starlette.Starlette(routes=routes, middleware=[Middleware(Guard, any_host=any_host)])
+    return starlette.Starlette(
+        routes=routes, middleware=[Middleware(Guard, any_host=any_host, address=address)]
+    )
 
 
 def serve(
@@ -102,7 +107,7 @@ def serve(
             stacklevel=2,
         )
     with _listening(host, port) as listener:
-        app = make_app(bundle, any_host=not local)
+        app = make_app(bundle, any_host=not local, address=host)
         server = uvicorn.Server(
             uvicorn.Config(
                 app,

@@ -75,9 +75,9 @@ def shift_tests(
 ) -> tuple[ShiftTest, ...]:
     """Return the tests of prevalence, size, intensity and features, in this order.
 
-    Prevalence: chi-squared. The others: the maximum mean discrepancy with a Gaussian kernel as wide as the median
-    distance (A. Gretton et al. 2012, JMLR 13:723-773) and 999 permutations, on one image a patient, 500 of each at
-    most.
+    Prevalence: chi-squared; not tested where patients have several images, which are not independent. The others: the
+    maximum mean discrepancy with a Gaussian kernel as wide as the median distance (A. Gretton et al. 2012, JMLR
+    13:723-773) and 999 permutations, on one image a patient, 500 of each at most.
 
     Args:
         reference: of the bundle, or None.
@@ -86,7 +86,7 @@ def shift_tests(
         outcomes: (n,) 0 or 1 of the external images.
         firsts: position of one image of each external patient.
     """
-    found = [_prevalence(fingerprint, outcomes)]
+    found = [_prevalence(fingerprint, outcomes, independent=firsts.size == outcomes.size)]
     for name in ("size", "intensity", "features"):
         if reference is None or seen is None:
             found.append(
@@ -187,19 +187,20 @@ def two_sample_p(a: Matrix, b: Matrix, *, permutations: int = _PERMUTATIONS, see
     return float((1 + at_least.sum()) / (permutations + 1))
 
 
-def _prevalence(fingerprint: DatasetFingerprint | None, outcomes: NDArray[np.int8]) -> tuple[str, float, str]:
+def _prevalence(
+    fingerprint: DatasetFingerprint | None, outcomes: NDArray[np.int8], *, independent: bool
+) -> tuple[str, float, str]:
     if fingerprint is None:
         return "prevalence", math.nan, "the bundle does not know the development data's counts"
     images = sum(count for _, count, _ in fingerprint.counts)
     positives = sum(count for _, _, count in fingerprint.counts)
     here, n = int(outcomes.sum()), int(outcomes.size)
     table = np.array([[positives, images - positives], [here, n - here]])
+    words = f"{positives / images:.1%} of development images are positive, {here / n:.1%} here"
+    if not independent:
+        return "prevalence", math.nan, f"{words}; not tested, because patients have several images"
     p = 1.0 if 0 in table.sum(axis=0) else float(stats.chi2_contingency(table, correction=False).pvalue)
-    return (
-        "prevalence",
-        p,
-        f"{positives / images:.1%} of development images are positive, {here / n:.1%} here",
-    )
+    return "prevalence", p, words
 
 
 def _pair(name: str, reference: Reference, seen: Observed) -> tuple[Matrix, Matrix]:

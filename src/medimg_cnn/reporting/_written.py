@@ -16,6 +16,9 @@ from medimg_cnn.reporting.render import render_html, render_latex, render_markdo
 __all__ = ["Written"]
 
 
+_SUFFIXES = (".html", ".htm", ".json", ".md", ".txt", ".tex", ".csv")
+
+
 class Written(ABC):
     """A document in every format; a subclass says what its JSON holds.
 
@@ -71,6 +74,19 @@ class Written(ABC):
                 "The suffix chooses the format."
             )
         return atomic_write_text(target, write())
+
+    @staticmethod
+    def check_path(path: PathLike) -> None:
+        """See that ``save`` will know the format, before the work is done.
+
+        Raises:
+            ArgumentError: another suffix.
+        """
+        if Path(path).suffix.lower() not in _SUFFIXES:
+            raise ArgumentError(
+                f"path: must end with one of {', '.join(_SUFFIXES)}; got {Path(path).name!r}. "
+                "The suffix chooses the format."
+            )
 
     def _writers(self) -> Mapping[str, Callable[[], str]]:
         return {

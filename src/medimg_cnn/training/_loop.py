@@ -12,10 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from medimg_cnn._keras import keras
 from medimg_cnn._types import FloatVector, IntVector
-from medimg_cnn._variables import duplicate
+from medimg_cnn._variables import duplicate, unfilled
 from medimg_cnn.artifacts import EpochRecord
-from medimg_cnn.errors import ArtifactError, TrainingError
+from medimg_cnn.errors import ArgumentError, ArtifactError, TrainingError
 from medimg_cnn.evaluation import auroc
 from medimg_cnn.training._config import TrainerConfig
 from medimg_cnn.training._devices import Devices
@@ -108,6 +109,7 @@ class Loop:
         *,
         devices: Devices | None = None,
     ) -> None:
+        _check_copies(model)
         self.config, self.train, self.validation = config, train, validation
         self.devices = devices = Devices(1) if devices is None else devices
         self.batch_size = min(config.batch_size, train.n)
@@ -391,6 +393,17 @@ class Loop:
             if bias is not None and variable is bias:
                 weights[index] = np.asarray(self.imbalance.start(weights[index]), np.float32)
         return weights
+
+
+def _check_copies(model: Any) -> None:
+    """See before the training that the kept weights can be put into a copy of the model after it."""
+    try:
+        unfilled(lambda: keras.models.clone_model(model))
+    except Exception as error:
+        raise ArgumentError(
+            f"model: Keras must be able to copy it (each layer of your own needs get_config); copying failed "
+            f"({type(error).__name__}: {str(error)[:200]})."
+        ) from error
 
 
 def _number(value: Any) -> Any:

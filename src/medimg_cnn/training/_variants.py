@@ -9,7 +9,7 @@ from typing import Any
 import jax
 
 from medimg_cnn._keras import keras
-from medimg_cnn._variables import unfilled
+from medimg_cnn._variables import leaves, unfilled
 from medimg_cnn.errors import ArgumentError
 from medimg_cnn.models._max_pool import FastMaxPooling2D
 from medimg_cnn.training._config import Precision
@@ -36,7 +36,19 @@ def faster(model: Any) -> Any:
         found = unfilled(lambda: keras.models.clone_model(model, clone_function=copied, recursive=True))
     except Exception:  # noqa: BLE001 - a user's layer may raise anything; the model as it is will do
         return model
-    return found if _signature(found) == _signature(model) else model
+    if _signature(found) != _signature(model):
+        return model
+    _settle(found, model)
+    return found
+
+
+def _settle(found: Any, model: Any) -> None:
+    """Give layers with a state beside their weights (``keras.layers.Normalization``) that of the model's."""
+    for own, layer in zip(leaves(found), leaves(model), strict=True):
+        if hasattr(layer, "finalize_state"):
+            for variable, value in zip(own.variables, layer.variables, strict=True):
+                variable.assign(value.value)
+            own.finalize_state()
 
 
 def _layers(model: Any) -> list[Any]:
@@ -110,6 +122,7 @@ def variant(model: Any, *, precision: Precision = "float32", half: bool = False)
             f"dense layer over all pixels, as in the architecture 'cnn'). Take another architecture, for example "
             f"'medcnn-s', or pass {_off(argument)}."
         )
+    _settle(found, model)
     return found
 
 

@@ -22,7 +22,8 @@ def safe_cell(value: object) -> str:
         ("'=cmd|' /C calc'!A0", '-0.5', "'-site", '')
     """
     text = "" if value is None else str(value)
-    if text[:1] in {"=", "+", "-", "@", "\t", "\r"} and not _NUMBER.fullmatch(text):
+    # Apostrophes before such a text count as well, so that no two texts become one.
+    if text.lstrip("'")[:1] in {"=", "+", "-", "@", "\t", "\r"} and not _NUMBER.fullmatch(text):
         return "'" + text
     return text
 
