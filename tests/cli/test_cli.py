@@ -42,6 +42,8 @@ def place(tmp_path_factory) -> Path:
     mc.save_bundle(run, folder / "bundle.zip", data=data, test=predictions, name="A")
     mc.save_bundle(run, folder / "other.zip", data=data, name="B")
     predictions.save(folder / "predictions.npz")
+    (folder / "run_folder").mkdir()
+    (folder / "run_folder" / "run.json").write_text("{}")
     predictions.to_frame().to_csv(folder / "scores.csv", index=False)
     return folder
 
@@ -131,6 +133,19 @@ def test_a_report_of_no_format_is_said_before_the_work(place, tmp_path, capsys):
         assert "Reading images" not in err
 
 
+def test_what_was_found_is_not_lost_where_no_recalibration_can_be_fitted(place, tmp_path, capsys):
+    codes = []
+    for labels in (("no_lesion", "lesion"), ("lesion", "no_lesion")):  # one of them goes against the logits
+        target = tmp_path / f"{labels[0]}.zip"
+        options = ("--labels", *labels, "--recalibrated", target, "--json", "--quiet")
+        code, out, _ = run(capsys, "evaluate", place / "bundle.zip", place / "phantoms", *options)
+        result = json.loads(out)
+        assert result["findings"]
+        assert target.exists() == (result["recalibrated"] is not None) == (code == 0)
+        codes.append(code)
+    assert sorted(codes) == [0, 2]
+
+
 def test_compare_two_bundles(place, tmp_path, capsys):
     arguments = (
         "compare",
@@ -197,6 +212,10 @@ def test_export_writes_stablehlo(place, tmp_path, capsys):
         (("report", "{place}/scores.csv", "--probability", "scores"), "has no column 'scores'"),
         (("report", "{place}/scores.csv", "--outcome", "sample_id"), "must be a number"),
         (("report", "{place}/none.csv"), "none.csv"),
+        (("report", "{place}/scores.csv", "--output", "{place}/scores.csv"), "is an input"),
+        (("report", "{place}/scores.csv", "--threshold", "1.5"), "0 to 1"),
+        (("predict", "{place}/run_folder", "{place}/phantoms"), "is the folder of a run"),
+        (("launch", "{place}/none.py"), "must be a Python file that exists"),
         (("train", "{place}/phantoms", "--positive", "leson", "--output", "{place}/run"), "lesion"),
         (("export", "{place}/bundle.zip", "{tmp}/model.pb"), "must end with"),
     ],
@@ -214,7 +233,13 @@ def test_a_mistake_is_one_clean_line_and_code_2(arguments, words, place, capsys,
 
 
 def test_wrong_arguments_are_code_2_too(capsys):
-    for arguments in (["predict"], ["dance"], [], ["report", "a", "--threshold", "high"]):
+    for arguments in (
+        ["predict"],
+        ["dance"],
+        [],
+        ["report", "a", "--threshold", "high"],
+        ["audit", "a", "--posit", "b"],
+    ):
         with pytest.raises(SystemExit) as caught:
             main(arguments)
         assert caught.value.code == 2

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import medimg_cnn as mc
-from medimg_cnn.artifacts import Calibration, OperatingPoint
+from medimg_cnn.artifacts import Calibration
 from medimg_cnn.errors import ArgumentError
 from medimg_cnn.export._external import _carried
 from medimg_cnn.export._shift import _holm, alarms_of, two_sample_p
@@ -135,15 +135,14 @@ def test_a_carried_point_cuts_the_same_logits(threshold):
     old = Calibration(method="temperature", parameters=(("temperature", 1.7),))
     new = Calibration(method="platt", parameters=(("slope", 0.6), ("intercept", -1.1)))
     logits = np.random.default_rng(0).normal(0, 4, 2000)
-    point = _carried(OperatingPoint(threshold=threshold), old, new)
-    assert ((new.apply(logits) >= point.threshold) == (old.apply(logits) >= threshold)).all()
+    carried = _carried(threshold, old, new)
+    assert ((new.apply(logits) >= carried) == (old.apply(logits) >= threshold)).all()
 
 
 def test_a_point_that_calls_all_or_none_stays():
     same = Calibration()
     for threshold in (0.0, 1.5):
-        point = OperatingPoint(threshold=threshold)
-        assert _carried(point, same, same) is point
+        assert _carried(threshold, same, same) == threshold
 
 
 def test_holm_against_values_worked_by_hand():

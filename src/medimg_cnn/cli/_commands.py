@@ -69,9 +69,15 @@ def evaluate(options: Namespace) -> dict[str, Any]:
         result["report"] = str(found.save(options.output))
         lines.append(f"Report: {result['report']}")
     if options.recalibrated:
-        again = found.recalibrate()
-        result["recalibrated"] = str(again.bundle.save(options.recalibrated))
-        lines += [str(again), f"Recalibrated bundle, marked as such: {result['recalibrated']}"]
+        try:
+            again = found.recalibrate()
+        except ArgumentError as error:
+            # What was found must not be lost with it.
+            result |= {"recalibrated": None, "status": 2}
+            lines.append(f"NOT recalibrated, nothing written: {error}")
+        else:
+            result["recalibrated"] = str(again.bundle.save(options.recalibrated))
+            lines += [str(again), f"Recalibrated bundle, marked as such: {result['recalibrated']}"]
     return result | {"text": "\n".join(lines)}
 
 
@@ -89,9 +95,15 @@ def predict(options: Namespace) -> dict[str, Any]:
         text = (
             f"{summary.images} images: {summary.positives} {predictor.bundle.classes[1]}, {summary.out_of_scope} "
             f"unlike the training images, {summary.errors} unreadable\nTable: {summary.path}"
+            + (f" (went on after {summary.resumed_after})" if summary.resumed_after else "")
         )
         return {**asdict(summary), "text": text}
     table = predictor.predict(options.images, batch_size=options.batch_size, progress=_progress(options))
+    unread = int((table["error"] != "").sum())
+    if unread:
+        sys.stderr.write(
+            f"medimg-cnn: {unread} of {len(table)} images could not be read; see the column error\n"
+        )
     rows = [
         {str(name): None if value != value else value for name, value in row.items()}  # noqa: PLR0124 - NaN is not itself
         for row in table.to_dict("records")
@@ -125,6 +137,8 @@ def report(options: Namespace) -> dict[str, Any]:
     """Judge scores."""
     _check_report(options)
     path = Path(options.scores)
+    if options.threshold is not None and not 0.0 <= options.threshold <= 1.0:
+        raise ArgumentError(f"--threshold: must be a probability, 0 to 1; got {options.threshold}.")
     point = (
         None
         if options.threshold is None
@@ -204,9 +218,15 @@ def _external(options: Namespace, bundle: Any) -> mc.Split:
 
 
 def _check_report(options: Namespace) -> None:
-    """See that the report can be written, before the work is done."""
-    if options.output:
-        mc.ClinicalReport.check_path(options.output)
+    """See that the report can be written, over none of the inputs, before the work is done."""
+    if not options.output:
+        return
+    mc.ClinicalReport.check_path(options.output)
+    target = Path(options.output).resolve()
+    for name in ("scores", "source", "bundle", "other"):
+        given = getattr(options, name, None)
+        if given is not None and Path(given).resolve() == target:
+            raise ArgumentError(f"--output: {options.output} is an input. Name another file.")
 
 
 def _check_free(options: Namespace) -> None:
@@ -292,7 +312,8 @@ def _lines(found: mc.ClinicalReport) -> list[str]:
     return [
         found.document.subtitle,
         *(f"{name.replace('_', ' '):13}{chosen[name]}" for name in _FIGURES),
-        f"threshold    {point.threshold:.4g} by {point.rule}, chosen on {point.chosen_on}",
+        f"threshold    {point.threshold:.4g} by {point.rule}, "
+        + (point.chosen_on if point.chosen_on.startswith("not ") else f"chosen on {point.chosen_on}"),
     ]
 
 
@@ -328,6 +349,8 @@ def _csv(rows: list[dict[str, Any]]) -> str:
 
 
 def _columns(path: Path, names: list[str]) -> dict[str, list[str]]:
+    if not path.is_file():
+        raise ArgumentError(f"{path}: must be a table of scores; there is no such file.")
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     with path.open(encoding="utf-8-sig", newline="") as stream:
         rows = list(csv.DictReader(io.StringIO(stream.read())))

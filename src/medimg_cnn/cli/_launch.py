@@ -45,6 +45,8 @@ def launch(
     check_integer("processes", processes, low=1)
     check_integer("hosts", hosts, low=1)
     check_integer("host", host, low=0, high=hosts - 1)
+    if script and script[0] != "-m" and not os.path.isfile(script[0]):  # noqa: PTH113 - any text may be given
+        raise ArgumentError(explain("script", "must be a Python file that exists", script[0]))
     if not script or (script[0] == "-m" and len(script) < 2):
         raise ArgumentError(
             explain("script", "must be a Python file, or -m and a module", " ".join(script) or None)

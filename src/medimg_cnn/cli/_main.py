@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import traceback
 import warnings
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             warnings.simplefilter("default", MedimgCnnWarning)
             result: dict[str, Any] = options.command(options)
         text = _as_json(result) if options.json else result.get("text", "")
+        status: int = result.pop("status", _DONE)
         if text:
             print(text)  # noqa: T201 - a command line prints
             sys.stdout.flush()
@@ -50,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (MedimgCnnError, OSError) as error:
         if options.debug:
             traceback.print_exc()
-        _complain(f"error: {_one_line(error)}")
+        _complain(f"error: {_as_options(_one_line(error))}")
         return _USER
     except Exception as error:  # noqa: BLE001 - whatever it is, it becomes an exit code
         if options.debug:
@@ -59,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"internal error: {type(error).__name__}: {_one_line(error)}. Run again with --debug to see where."
         )
         return _INTERNAL
-    return _DONE
+    return status
 
 
 def _as_json(result: dict[str, Any]) -> str:
@@ -71,6 +73,17 @@ def _as_json(result: dict[str, Any]) -> str:
 
 def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split())
+
+
+def _as_options(text: str) -> str:
+    """Say as options of the command what the library's message says as arguments of a call."""
+    text = text.replace("labels=(negative, positive)", "--labels NEGATIVE POSITIVE")
+    text = re.sub(r"\boverwrite=True", "--overwrite", text)
+    return re.sub(
+        r"\b(patients|positive|label|path|image_size|batch_size|port|host)=(['\"]?)([\w.-]+)\2",
+        lambda found: f"--{found[1].replace('_', '-')} {found[3]}",
+        text,
+    )
 
 
 def _complain(text: str) -> None:

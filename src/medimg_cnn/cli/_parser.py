@@ -25,8 +25,12 @@ Adder = Callable[[argparse.ArgumentParser], None]
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of ``medimg-cnn``; the chosen command is in ``command``."""
+    # A shortened option may be a mistyped one.
     parser = argparse.ArgumentParser(
-        prog="medimg-cnn", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="medimg-cnn",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"medimg-cnn {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -88,6 +92,7 @@ def make_parser() -> argparse.ArgumentParser:
             description=f"{summary[0].upper()}{summary[1:]}.",
             epilog=f"example:\n  {example}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
         )
         add(command)
         command.add_argument("--json", action="store_true", help="print the result as JSON")

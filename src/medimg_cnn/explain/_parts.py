@@ -24,8 +24,11 @@ def checked_images(model: Any, images: Images) -> Images:
     """Return the images as float32.
 
     Raises:
-        ArgumentError: they are not of the model's shape.
+        ArgumentError: they are not of the model's shape, or it is no Keras model.
     """
+    if not isinstance(model, keras.Model):
+        step = "Pass its .model." if isinstance(getattr(model, "model", None), keras.Model) else ""
+        raise ArgumentError(f"model: must be a keras.Model; got {type(model).__name__}. {step}".rstrip())
     values = np.asarray(images, dtype=np.float32)
     expected = tuple(model.input_shape[1:])
     if values.ndim != 4 or values.shape[1:] != expected:

@@ -10,7 +10,7 @@ from medimg_cnn.evaluation import CalibrationSummary, Comparison, Estimate, Pair
 from medimg_cnn.export._shift import Alarm, ShiftTest
 from medimg_cnn.reporting import Bullets, Column, Evidence, Note, Paragraph, Table
 
-__all__ = ["Against", "AgainstDevelopment"]
+__all__ = ["Against", "AgainstDevelopment", "distance_from_perfect"]
 
 _TESTS_NOTE = (
     "One image of each patient is taken, where patients are known. Another prevalence alone changes grey values and "
@@ -89,12 +89,18 @@ class Against:
             figures += (
                 f"; slope {then.slope.value:.2f} and {then.calibration_in_the_large.value:.2f} on {self.part}"
             )
+        if slope.lower <= 0.0 < slope.upper:
+            return f"Whether the probabilities agree with the outcomes cannot be told: {figures}."
         if not off:
             return f"The probabilities agree with the outcomes as far as these data can tell: {figures}."
-        worse = then is not None and _distance(self.calibration) > _distance(then)
+        worse = then is not None and distance_from_perfect(self.calibration) > distance_from_perfect(then)
         return (
             f"{'Calibration fell' if worse else 'The probabilities do not agree with the outcomes'}: {figures}. "
-            "Recalibration is offered by .recalibrate(); none was applied."
+            + (
+                "Recalibration is offered by .recalibrate(); none was applied."
+                if slope.value > 0.0
+                else "No recalibration mends a slope below 0: the condition is rarer where the probability is higher."
+            )
         )
 
 
@@ -167,7 +173,7 @@ def _figures(comparison: Comparison, part: str) -> Table:
     )
 
 
-def _distance(summary: CalibrationSummary) -> float:
+def distance_from_perfect(summary: CalibrationSummary) -> float:
     """Return how far slope and calibration in the large are from 1 and 0, on one scale."""
     slope = summary.slope.value
     if not slope > 0:

@@ -112,6 +112,14 @@ def open_files(path: Path) -> OpenBundle:
         ArgumentError: there is no such folder or file.
     """
     name = str(path)
+    if (path / "run.json").is_file() or (path / "result.json").is_file():
+        own = path / "bundle.zip"
+        step = (
+            f"Its bundle is {own}."
+            if own.is_file()
+            else f"Make one: save_bundle(load_run({name!r}), 'model.zip', data=data)."
+        )
+        raise ArgumentError(f"path: must be a bundle; {name!r} is the folder of a run. {step}")
     if not path.exists():
         raise ArgumentError(
             f"path: must be a bundle, a folder or a .zip; got {name!r}, which does not exist."

@@ -23,7 +23,7 @@ from medimg_cnn.evaluation import (
     fit_calibration,
     proportion,
 )
-from medimg_cnn.export._against import Against, AgainstDevelopment
+from medimg_cnn.export._against import Against, AgainstDevelopment, distance_from_perfect
 from medimg_cnn.export._bundle import Bundle, load_bundle
 from medimg_cnn.export._reference import Development, observe, one_of_each_patient
 from medimg_cnn.export._shift import Alarm, ShiftTest, alarms_of, shift_tests
@@ -62,10 +62,12 @@ class Recalibration:
                 f"Recalibrated ({self.calibration.method}); how well cannot be said, because a fold of the data leaves "
                 "too few cases for a fit; decisions are unchanged"
             )
+        worse = distance_from_perfect(self.after) > distance_from_perfect(self.before)
         return (
             f"Recalibrated ({self.calibration.method}): slope {self.before.slope} became {self.after.slope}, "
             f"calibration in the large {self.before.calibration_in_the_large} became "
             f"{self.after.calibration_in_the_large} (cross-fitted); decisions are unchanged"
+            + (". On images it was not fitted on it is WORSE than before: do not use it" if worse else "")
         )
 
 
@@ -119,7 +121,7 @@ class ExternalValidation:
         fitted = _fitted(found, np.ones(found.n, dtype=np.bool_), method, where)
         if fitted is None:
             raise ArgumentError(
-                "method: no calibration can be fitted on these data: there is one class, a cut separates the classes, "
+                "external data: no calibration can be fitted on them: there is one class, a cut separates the classes, "
                 "or higher logits go with health. Look at the alarms, or collect more cases."
             )
         locked = self.bundle.operating_point

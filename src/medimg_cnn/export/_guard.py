@@ -37,7 +37,8 @@ class Guard:
 
     def __init__(self, app: Any, *, any_host: bool, address: str = "") -> None:
         self._app, self._any_host = app, any_host
-        self._names = _LOOPBACK_NAMES | {f"[{address}]" if ":" in address else address}
+        own = f"[{address}]" if ":" in address else address
+        self._names = _LOOPBACK_NAMES | ({own} if own else set())
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request."""

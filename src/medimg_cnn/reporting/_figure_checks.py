@@ -121,8 +121,12 @@ def check_calibration(evidence: Evidence) -> Check:
     note = f" {summary.note[0].upper()}{summary.note[1:]}." if summary.note else ""
     off = []
     if not slope.lower <= 1 <= slope.upper and not 1 / _NOTICEABLE <= slope.value <= _NOTICEABLE:
-        kind = "too extreme" if slope.value < 1 else "too timid"
-        off.append(f"the slope is {estimate_text(slope)}, so probabilities are {kind}")
+        kind = (
+            "the condition is rarer where they are higher"
+            if slope.value < 0
+            else f"probabilities are too {'extreme' if slope.value < 1 else 'timid'}"
+        )
+        off.append(f"the slope is {estimate_text(slope)}, so {kind}")
     if not large.lower <= 0 <= large.upper and abs(large.value) > math.log(_NOTICEABLE):
         kind = "low" if large.value > 0 else "high"
         off.append(f"calibration in the large is {estimate_text(large)}, so they are too {kind} on the whole")
@@ -134,7 +138,9 @@ def check_calibration(evidence: Evidence) -> Check:
             "warn",
             severity,
             f"{finding[0].upper()}{finding[1:]}.{note}",
-            "Recalibrate on validation data before the probabilities are read as risks.",
+            "See whether the labels are swapped; no recalibration mends a slope below 0."
+            if slope.value < 0
+            else "Recalibrate on validation data before the probabilities are read as risks.",
         )
     both = f"slope {estimate_text(slope)}, calibration in the large {estimate_text(large)}"
     limit = math.log(_ODDS_OFF)
@@ -243,6 +249,16 @@ def check_better_than_chance(evidence: Evidence) -> Check:
     if not auroc.has_interval:
         reason = auroc.reason or "no interval"
         return Check(code, title, "not applicable", "major", f"AUROC has no interval: {reason}.")
+    if auroc.upper < 0.5:
+        return Check(
+            code,
+            title,
+            "warn",
+            "major",
+            f"AUROC is {estimate_text(auroc)}; its interval lies below chance (0.5): the model ranks the classes the "
+            "wrong way round.",
+            "See whether the labels, or the class whose probability this is, are swapped.",
+        )
     if auroc.lower <= 0.5:
         return Check(
             code,
