@@ -64,10 +64,10 @@ class Case:
 
 
 CASES = (
-    Case("medcnn-s", (128, 128, 1), 16),
-    Case("medcnn-s", (224, 224, 3), 16),
-    Case("medcnn-m", (128, 128, 1), 6),
-    Case("medcnn-m", (224, 224, 3), 6),
+    Case("medcnn-s", (128, 128, 1), 8),
+    Case("medcnn-s", (224, 224, 3), 8),
+    Case("medcnn-m", (128, 128, 1), 3),
+    Case("medcnn-m", (224, 224, 3), 3),
     Case("resnet18", (28, 28, 3), 6),
     Case("resnet18", (224, 224, 3), 2),
     Case("plain", (128, 128, 1), 3),
