@@ -45,8 +45,6 @@ def launch(
     check_integer("processes", processes, low=1)
     check_integer("hosts", hosts, low=1)
     check_integer("host", host, low=0, high=hosts - 1)
-    if script and script[0] != "-m" and not os.path.isfile(script[0]):  # noqa: PTH113 - any text may be given
-        raise ArgumentError(explain("script", "must be a Python file that exists", script[0]))
     if not script or (script[0] == "-m" and len(script) < 2):
         raise ArgumentError(
             explain("script", "must be a Python file, or -m and a module", " ".join(script) or None)
@@ -55,6 +53,8 @@ def launch(
         rule = "must be given where there are several hosts: the name of host 0 and a free port of it"
         raise ArgumentError(explain("coordinator", rule, coordinator, "Pass for example node0:29400."))
     address = coordinator or f"127.0.0.1:{_free_port()}"
+    if script[0] != "-m" and not os.path.exists(script[0]):  # noqa: PTH110 - any text may be given
+        raise ArgumentError(explain("script", "must be a Python file that exists", script[0]))
     group = _Group()
     with group:
         for index in range(processes):
