@@ -124,3 +124,26 @@ def test_what_cannot_be_exported_is_said(bundle, tmp_path):
     curved = replace(bundle, run=Run(bundle.model, result))
     with pytest.raises(ArgumentError, match="isotonic"):
         export_model(curved, tmp_path / "b.onnx")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["resnet18", "densenet121", "efficientnetv2-b0"])
+def test_networks_with_overlapping_windows_are_written_as_onnx(name, make_run, shaken, tmp_path):
+    run = make_run(shaken(mc.build_cnn((64, 64, 1), architecture=name, width=8, seed=1)), None, None)
+    how = mc.data.Preprocessing(image_size=64, channels=1)
+    bundle = mc.load_bundle(
+        mc.save_bundle(run, tmp_path / "m.zip", preprocessing=how, classes=("well", "ill"))
+    )
+    assert export_model(bundle, tmp_path / "m.onnx", n=8).difference < 1e-4
+
+
+@pytest.mark.slow
+def test_what_jax2onnx_cannot_write_is_said_in_words(make_run, tmp_path):
+    run = make_run(mc.build_cnn((32, 32, 1), architecture="convnext-tiny", width=8, seed=1), None, None)
+    how = mc.data.Preprocessing(image_size=32, channels=1)
+    bundle = mc.load_bundle(
+        mc.save_bundle(run, tmp_path / "m.zip", preprocessing=how, classes=("well", "ill"))
+    )
+    with pytest.raises(ArgumentError, match=r"Write a \.stablehlo instead"):
+        export_model(bundle, tmp_path / "m.onnx", n=8)
+    assert not (tmp_path / "m.onnx").exists()

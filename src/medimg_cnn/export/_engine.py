@@ -44,18 +44,20 @@ def filled(images: Images, size: int) -> Images:
     return images if missing == 0 else np.concatenate([images, np.repeat(images[:1], missing, axis=0)])
 
 
-def network(engine: Engine, line: tuple[float, float], threshold: float) -> Any:
+def network(engine: Engine, line: tuple[float, float], threshold: float, *, layers: Any = None) -> Any:
     """Return a JAX function with the weights inside: images to (logit, probability, decision), each (n, 1).
 
     Args:
         engine: of the bundle.
         line: slope and intercept of the calibrated logit.
         threshold: from which probability on the decision is True.
+        layers: a network of the same weights in the same order that is run instead; None for the bundle's own.
     """
     import jax
 
     model = engine.logit_model
     weights, other = _values(model)
+    model = model if layers is None else layers
     slope, intercept = line
 
     def run(images: Any) -> tuple[Any, Any, Any]:

@@ -7,12 +7,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from medimg_cnn._keras import keras
 from medimg_cnn._types import FloatVector
 from medimg_cnn._validation import import_optional
+from medimg_cnn._variables import leaves, unfilled
 from medimg_cnn.data import Preprocessing
+from medimg_cnn.errors import ArgumentError
 from medimg_cnn.export._bundle import Bundle
 from medimg_cnn.export._engine import network
 from medimg_cnn.export._onnx_resample import resampling
@@ -31,9 +36,10 @@ def onnx_bytes(bundle: Bundle, line: tuple[float, float]) -> tuple[bytes, str]:
     from onnx import compose
 
     height, width, channels = bundle.image_shape
-    with _without_skipped_plugins():
+    layers = _without_overlapping_pools(bundle.engine.logit_model)
+    with _without_skipped_plugins(), _refusal_in_words(bundle):
         network_part = jax2onnx.to_onnx(
-            network(bundle.engine, line, bundle.operating_point.threshold),
+            network(bundle.engine, line, bundle.operating_point.threshold, layers=layers),
             inputs=[("batch", height, width, channels)],
             model_name="medimg_cnn",
             opset=_OPSET,
@@ -69,6 +75,51 @@ def onnx_runner(content: bytes) -> Callable[[NDArray[Any]], tuple[FloatVector, N
         return probability[:, 0].astype(np.float64), decision[:, 0].astype(np.bool_)
 
     return run
+
+
+class _SlicedMaxPooling(keras.layers.MaxPooling2D):  # type: ignore[misc] # Keras ships no types
+    """The largest of shifted slices: jax2onnx writes overlapping windows in a way that onnxruntime cannot run."""
+
+    def call(self, images: Any) -> Any:
+        """Return the maxima."""
+        edges = jax.lax.padtype_to_pads(images.shape[1:3], self.pool_size, self.strides, self.padding.upper())
+        padded = jnp.pad(images, ((0, 0), *edges, (0, 0)), constant_values=float(np.finfo(np.float32).min))
+        found = None
+        for row in range(self.pool_size[0]):
+            for column in range(self.pool_size[1]):
+                ends = [
+                    start + (-(-(side - size + 1) // step) - 1) * step + 1
+                    for start, side, size, step in zip(
+                        (row, column), padded.shape[1:3], self.pool_size, self.strides, strict=True
+                    )
+                ]
+                part = padded[:, row : ends[0] : self.strides[0], column : ends[1] : self.strides[1]]
+                found = part if found is None else jnp.maximum(found, part)
+        return found
+
+
+def _without_overlapping_pools(model: Any) -> Any:
+    def copied(layer: Any) -> Any:
+        overlapping = type(layer) is keras.layers.MaxPooling2D and layer.pool_size != layer.strides
+        return (_SlicedMaxPooling if overlapping else type(layer)).from_config(layer.get_config())
+
+    if not any(
+        type(layer) is keras.layers.MaxPooling2D and layer.pool_size != layer.strides
+        for layer in leaves(model)
+    ):
+        return None
+    return unfilled(lambda: keras.models.clone_model(model, clone_function=copied, recursive=True))
+
+
+@contextmanager
+def _refusal_in_words(bundle: Bundle) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise ArgumentError(
+            f"path: jax2onnx cannot write {bundle.architecture.name!r} as ONNX ({type(error).__name__}: "
+            f"{str(error)[:200]}). Write a .stablehlo instead."
+        ) from error
 
 
 @contextmanager
