@@ -15,9 +15,17 @@ from pathlib import Path
 from typing import IO, Any
 
 from medimg_cnn._types import JsonValue, PathLike
-from medimg_cnn.errors import ArtifactError
+from medimg_cnn.errors import ArgumentError, ArtifactError
 
-__all__ = ["atomic_write", "atomic_write_text", "open_envelope", "read_json", "to_json_text", "write_json"]
+__all__ = [
+    "atomic_write",
+    "atomic_write_text",
+    "hold",
+    "open_envelope",
+    "read_json",
+    "to_json_text",
+    "write_json",
+]
 
 
 # What zipfile, zlib, NumPy and our own constructors raise on flipped or missing bytes.
@@ -33,6 +41,26 @@ _DAMAGE = (
     zlib.error,
     tokenize.TokenError,
 )
+
+
+def hold(descriptor: int, refusal: str) -> None:
+    """Keep other processes from holding an open file or folder until it is closed, however this process ends.
+
+    Where the system or the file system has no such locks, nothing is held.
+
+    Raises:
+        ArgumentError: another process holds it; ``refusal`` is the message.
+    """
+    if os.name != "posix":
+        return
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise ArgumentError(refusal) from error
+    except OSError:
+        pass  # a file system without locks
 
 
 def atomic_write(path: PathLike, write: Callable[[IO[bytes]], object]) -> Path:

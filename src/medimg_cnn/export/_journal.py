@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, Self
 
 import numpy as np
 
-from medimg_cnn.artifacts._files import atomic_write_text, to_json_text
+from medimg_cnn.artifacts._files import atomic_write_text, hold, to_json_text
 from medimg_cnn.errors import ArgumentError, ArtifactError
 from medimg_cnn.reporting.render import safe_cell
 
@@ -76,7 +76,10 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         stream = path.open("r+b" if path.exists() else "x+b")
         try:
-            _hold(stream, path)
+            hold(
+                stream.fileno(),
+                f"output: another process is writing to {path}. Wait for it, or pass another path.",
+            )
             if begun:
                 return cls(path, stream, job, columns, _taken_up(progress, job, path.stat().st_size))
             progress.unlink(missing_ok=True)
@@ -131,20 +134,6 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stream.close()
-
-
-def _hold(stream: BinaryIO, path: Path) -> None:
-    """Keep other processes from writing until the stream is closed, however this process ends."""
-    if os.name != "posix":
-        return
-    import fcntl
-
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise ArgumentError(
-            f"output: another process is writing to {path}. Wait for it, or pass another path."
-        ) from error
 
 
 def _progress_of(path: Path) -> Path:

@@ -17,7 +17,7 @@ from typing import Any
 
 from medimg_cnn._types import PathLike
 from medimg_cnn.artifacts import EpochRecord, FitResult
-from medimg_cnn.artifacts._files import atomic_write, atomic_write_text
+from medimg_cnn.artifacts._files import atomic_write, atomic_write_text, hold
 from medimg_cnn.errors import ArgumentError
 from medimg_cnn.training._record import CHECKPOINTS, EVENTS_FILE, model_bytes
 from medimg_cnn.training._run import MODEL_FILE, RECORD_FILE, RESULT_FILE
@@ -69,18 +69,12 @@ def held(folder: Path | None) -> Iterator[None]:
     if folder is None or os.name != "posix":
         yield
         return
-    import fcntl
-
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ArgumentError(
-                f"directory: another process trains in {folder} now. Wait for it, or pass another directory."
-            ) from error
-        except OSError:
-            pass  # a file system without locks
+        hold(
+            descriptor,
+            f"directory: another process trains in {folder} now. Wait for it, or pass another directory.",
+        )
         yield
     finally:
         os.close(descriptor)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Turns", "arrays", "case"]
+__all__ = ["Turns", "arrays", "case", "epochs"]
 
 
 def case() -> dict[str, Any]:
@@ -64,3 +64,18 @@ class Turns:
             self._predict(images)
             seconds.append(time.perf_counter() - start)
         return batch / statistics.median(seconds)
+
+
+def epochs(keras: Any, turns: Turns, images: int) -> Any:
+    """Return a Keras callback that waits before each epoch and says how fast it went."""
+    start = 0.0
+
+    def begin(epoch: int, logs: Any = None) -> None:
+        nonlocal start
+        turns.wait()
+        start = time.perf_counter()
+
+    def end(epoch: int, logs: Any = None) -> None:
+        turns.say(images / (time.perf_counter() - start))
+
+    return keras.callbacks.LambdaCallback(on_epoch_begin=begin, on_epoch_end=end)

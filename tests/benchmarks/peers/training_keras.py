@@ -2,29 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import keras
 import numpy as np
-from _turns import Turns, arrays, case
-
-
-class Epochs(keras.callbacks.Callback):
-    """Waits before each epoch and says how fast it went."""
-
-    def __init__(self, turns: Turns, images: int) -> None:
-        super().__init__()
-        self._turns, self._images, self._start = turns, images, 0.0
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Wait."""
-        self._turns.wait()
-        self._start = time.perf_counter()
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Say."""
-        self._turns.say(self._images / (time.perf_counter() - self._start))
+from _turns import Turns, arrays, case, epochs
 
 
 def compiled(model: Any) -> Any:
@@ -64,7 +46,7 @@ def main() -> None:
         batch_size=found["batch"],
         epochs=1_000_000,
         verbose=0,
-        callbacks=[Epochs(turns, labels.size)],
+        callbacks=[epochs(keras, turns, labels.size)],
     )
 
 

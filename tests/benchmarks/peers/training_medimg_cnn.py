@@ -2,33 +2,14 @@
 
 from __future__ import annotations
 
-import time
 import warnings
-from typing import Any
 
 import jax
 import numpy as np
-from _turns import Turns, arrays, case
+from _turns import Turns, arrays, case, epochs
 
 import medimg_cnn as mc
 from medimg_cnn._keras import keras
-
-
-class Epochs(keras.callbacks.Callback):
-    """Waits before each epoch and says how fast it went."""
-
-    def __init__(self, turns: Turns, images: int) -> None:
-        super().__init__()
-        self._turns, self._images, self._start = turns, images, 0.0
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Wait."""
-        self._turns.wait()
-        self._start = time.perf_counter()
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Say."""
-        self._turns.say(self._images / (time.perf_counter() - self._start))
 
 
 def main() -> None:
@@ -54,7 +35,7 @@ def main() -> None:
         model,
         epochs=1_000_000,
         batch_size=found["batch"],
-        callbacks=[Epochs(turns, labels.size)],
+        callbacks=[epochs(keras, turns, labels.size)],
         progress=False,
     ).fit(data.train, None)
 
