@@ -20,6 +20,7 @@ from medimg_cnn.data._progress import progress_of
 from medimg_cnn.data._records import PixelSource
 from medimg_cnn.data._store import ImageFacts, PixelStore, Shard, quantise
 from medimg_cnn.data.readers import ReadOptions
+from medimg_cnn.data.readers._quiet import quiet_decoders
 from medimg_cnn.errors import ImageReadError, MissingDependencyError
 
 __all__ = ["PixelOptions", "Prepared", "prepare"]
@@ -86,7 +87,8 @@ def prepare(pixels: PixelSource, options: PixelOptions) -> Prepared:
     """Hash and decode every image; take from the cache what is there already."""
     failures: dict[int, str] = {}
     _keep_freed_memory()
-    with ThreadPoolExecutor(_workers(options.workers), thread_name_prefix="medimg_cnn-decode") as pool:
+    workers = ThreadPoolExecutor(_workers(options.workers), thread_name_prefix="medimg_cnn-decode")
+    with quiet_decoders(), workers as pool:  # once: to change the filters for each image costs
         digests = _digests(pixels, pool, failures, options.progress)
         first_of = {digest: index for index, digest in reversed(list(enumerate(digests))) if digest}
         builder = _Shards(pixels, options, pool, failures)

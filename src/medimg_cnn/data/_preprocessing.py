@@ -183,9 +183,9 @@ def _resized(pixels: Image, size: ImageSize, box: tuple[float, float, float, flo
         )
         for channel in range(pixels.shape[2])
     ]
+    resized: Image = planes[0][..., None] if len(planes) == 1 else np.stack(planes, axis=-1)
     # Rounding may pass the ends by one unit in the last place.
-    resized: Image = np.clip(np.stack(planes, axis=-1), 0.0, 1.0)
-    return resized
+    return np.clip(resized, 0.0, 1.0)
 
 
 def _centred_box(height: float, width: float, target: ImageSize) -> tuple[float, float, float, float]:

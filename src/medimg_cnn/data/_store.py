@@ -50,7 +50,9 @@ def quantise(image: Image, bit_depth: int) -> NDArray[Any]:
         ((2, 2, 1), 32768)
     """
     kind, high = (np.uint8, 255) if bit_depth <= 8 else (np.uint16, 65_535)
-    values: NDArray[Any] = np.rint(np.clip(image, 0, 1) * np.float32(high)).astype(kind)
+    scaled = np.clip(image, 0, 1)
+    scaled *= np.float32(high)
+    values: NDArray[Any] = np.rint(scaled, out=scaled).astype(kind)
     if values.shape[2] == 3 and (values == values[..., :1]).all():
         values = values[..., :1]
     return values

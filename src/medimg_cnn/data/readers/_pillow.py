@@ -33,6 +33,8 @@ _PLUGINS = {
     "WEBP": ("WebPImagePlugin", "WebPImageFile"),
     "JPEG2000": ("Jpeg2KImagePlugin", "Jpeg2KImageFile"),
 }
+# Of these one picture is counted without moving in the file.
+_OF_ONE_PASS = ("PNG", "JPEG", "BMP")
 _ORIENTATION_TAG = 274
 
 
@@ -90,7 +92,8 @@ def _decode(
     check_pixels(image.size[1], image.size[0], options)
     frames = count_pages(stream) if format_name == "TIFF" else int(getattr(image, "n_frames", 1))
     _check_frame(options.frame, frames)
-    image = _opened(stream, format_name)  # counting may have moved it
+    if format_name not in _OF_ONE_PASS or frames > 1:
+        image = _opened(stream, format_name)  # counting may have moved it
     if options.frame:
         image.seek(options.frame)
         check_pixels(image.size[1], image.size[0], options)
