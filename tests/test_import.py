@@ -7,6 +7,7 @@ import statistics
 import subprocess
 import sys
 import time
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,18 @@ def test_the_user_s_own_xla_flags_are_kept() -> None:
     own = "--xla_cpu_enable_fast_math=false"
     assert run(code, XLA_FLAGS=own).stdout.startswith(own)
     assert run(code, XLA_FLAGS=own, MEDIMG_CNN_XLA_FLAGS="0").stdout.strip() == own
+
+
+def test_networks_that_only_predict_are_compiled_otherwise_unless_the_flag_is_the_user_s() -> None:
+    code = (
+        "import medimg_cnn; medimg_cnn.build_cnn; from medimg_cnn._backend import inference_options\n"
+        "print(inference_options())"
+    )
+    ours = run(code, MEDIMG_CNN_XLA_FLAGS="1").stdout
+    if metadata.version("jaxlib") == "0.10.2":
+        assert "INDIVIDUAL_DOT" in ours
+    for own in ({"XLA_FLAGS": "--xla_cpu_experimental_ynn_fusion_type="}, {"MEDIMG_CNN_XLA_FLAGS": "0"}):
+        assert run(code, **own).stdout.strip() == "None"
 
 
 def test_no_tensorflow_and_no_torch_are_installed_with_it() -> None:

@@ -20,10 +20,12 @@ from pathlib import Path
 
 from medimg_cnn.errors import BackendError
 
-__all__ = ["choose", "compilation_cache", "require", "set_compilation_cache"]
+__all__ = ["choose", "compilation_cache", "inference_options", "require", "set_compilation_cache"]
 
 _CONVOLUTION_FLAG = "--xla_cpu_experimental_ynn_fusion_type"
 _CONVOLUTION_VALUE = "-LIBRARY_FUSION_TYPE_INDIVIDUAL_CONVOLUTION"
+# A sum over pixels draws the convolutions before it into one program of that library, where it is among the types.
+_INFERENCE_VALUE = "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"
 # An unknown flag ends the process, so only versions it was tried on are listed.
 _FLAG_VERSIONS = ("0.10.2",)
 _OPT_OUT = "MEDIMG_CNN_XLA_FLAGS"
@@ -65,6 +67,20 @@ def require() -> None:
     _add_xla_flag()
     if "jax" not in sys.modules:
         _keep_compiled()
+
+
+def inference_options() -> dict[str, str] | None:
+    """Return the ``compiler_options`` of ``jax.jit`` for a network that only predicts; None where none are needed.
+
+    They are needed on a CPU where the flag of this module is set, and leave a flag of the user's own alone; see
+    docs/decisions/0003-xla-flag.md. To be called after ``require``.
+    """
+    import jax
+
+    ours = f"{_CONVOLUTION_FLAG}={_CONVOLUTION_VALUE}" in os.environ.get("XLA_FLAGS", "").split()
+    if not ours or metadata.version("jaxlib") not in _FLAG_VERSIONS or jax.default_backend() != "cpu":
+        return None
+    return {_CONVOLUTION_FLAG.removeprefix("--"): _INFERENCE_VALUE}
 
 
 def compilation_cache() -> str | None:

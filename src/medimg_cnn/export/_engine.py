@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medimg_cnn._backend import inference_options
 from medimg_cnn._keras import keras
 from medimg_cnn._types import FloatVector, Images
 from medimg_cnn.training._step import logit_model, make_logit_function
@@ -75,7 +76,7 @@ def _make_feature_function(model: Any) -> Any:
         output, _ = model.stateless_call(weights, other, images, training=False)
         return output
 
-    return jax.jit(features)
+    return jax.jit(features, compiler_options=inference_options())
 
 
 # Read anew for each batch: the arrays of a variable are others once its model has run in Keras's own loops.

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from medimg_cnn._backend import inference_options
 from medimg_cnn._keras import keras
 from medimg_cnn.errors import ArgumentError
 from medimg_cnn.training._config import TrainerConfig
@@ -208,6 +209,6 @@ def make_logit_function(model: Any, devices: Devices | None = None) -> LogitFunc
         return logit
 
     if devices is None:
-        return jax.jit(logits)
-    compiled: LogitFunction = devices.compile(logits)
+        return jax.jit(logits, compiler_options=inference_options())
+    compiled: LogitFunction = devices.compile(logits, compiler_options=inference_options())
     return compiled

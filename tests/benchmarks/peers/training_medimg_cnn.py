@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import warnings
 
-import jax
 import numpy as np
 from _turns import Turns, arrays, case, epochs
 
 import medimg_cnn as mc
 from medimg_cnn._keras import keras
+from medimg_cnn.training._step import make_logit_function
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
         [variable.value for variable in variables]
         for variables in (model.trainable_variables, model.non_trainable_variables)
     )
-    forward = jax.jit(lambda trained, other, x: model.stateless_call(trained, other, x, training=False)[0])
+    forward = make_logit_function(model)  # what Run.predict and a bundle's predictor call
     turns = Turns(lambda x: np.asarray(forward(weights, others, x)), found["shape"])
     mc.Trainer(
         model,
