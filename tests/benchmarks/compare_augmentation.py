@@ -3,7 +3,8 @@
     python tests/benchmarks/compare_augmentation.py --environments ENVIRONMENTS --json augmentation.json
 
 Ours and the chain of Keras layers are compiled and take batches of 32; torchvision v2, albumentations and MONAI take
-one image at a time, in two processes on a core each, the most they can do here. Images are float32 in memory.
+one image at a time, in two processes on a core each, the most they can do here. Each runs for two seconds on end, so
+that none is measured on what another has left in the caches. Images are float32 in memory.
 """
 
 from __future__ import annotations
@@ -13,15 +14,28 @@ import json
 import statistics
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
 import numpy as np
 from compare_loading import environment
-from test_augmentation_speed import BATCH, OURS, interleaved, keras_chain
+from test_augmentation_speed import BATCH, OURS, keras_chain
 
 HERE = Path(__file__).resolve().parent
 SHAPES = ((224, 224, 3), (128, 128, 1))
+SECONDS = 2.0
+
+
+def rate_of(run: Callable[[], jax.Array]) -> float:
+    """Return the images a second of a compiled chain, over at least SECONDS and three batches after the first."""
+    jax.block_until_ready(run())
+    batches, start = 0, time.perf_counter()
+    while batches < 3 or time.perf_counter() - start < SECONDS:
+        jax.block_until_ready(run())
+        batches += 1
+    return BATCH * batches / (time.perf_counter() - start)
 
 
 def peers(python: Path, shape: tuple[int, ...]) -> dict[str, float]:
@@ -53,15 +67,17 @@ def main() -> None:
         key, theirs = jax.random.key(0), keras_chain(shape)
         rates: dict[str, list[float]] = {}
         for _ in range(arguments.rounds):
-            seconds = interleaved(lambda k=key, x=images: OURS(k, x), lambda x=images, f=theirs: f(x))
-            for name, own in zip(("medimg-cnn", "Keras layers"), seconds, strict=True):
-                rates.setdefault(name, []).append(BATCH / statistics.median(own))
-            for name, rate in peers(python, shape).items():
+            found = {
+                "medimg-cnn": rate_of(lambda k=key, x=images: OURS(k, x)),
+                "Keras layers": rate_of(lambda x=images, f=theirs: f(x)),
+                **peers(python, shape),
+            }
+            for name, rate in found.items():
                 rates.setdefault(name, []).append(rate)
-        for name, found in rates.items():
-            ratios = sorted(a / b for a, b in zip(rates["medimg-cnn"], found, strict=True))
+        for name, own in rates.items():
+            ratios = sorted(a / b for a, b in zip(rates["medimg-cnn"], own, strict=True))
             sys.stdout.write(
-                f"{'x'.join(map(str, shape))}: {name:15s} {statistics.median(found):8,.0f} images a second; ours is "
+                f"{'x'.join(map(str, shape))}: {name:15s} {statistics.median(own):8,.0f} images a second; ours is "
                 f"{statistics.median(ratios):.2f} times that ({ratios[0]:.2f} to {ratios[-1]:.2f})\n"
             )
         sys.stdout.flush()

@@ -19,6 +19,7 @@ from medimg_cnn.training import Trainer, TrainerConfig
 from medimg_cnn.training._checkpoints import Checkpoints
 from medimg_cnn.training._imbalance import Imbalance
 from medimg_cnn.training._loop import Loop
+from medimg_cnn.training._memory import kept_memory
 from medimg_cnn.training._step import Batch, logit_model, make_optimizer, make_train_step
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.slow]
@@ -91,7 +92,8 @@ def test_the_trainer_is_as_fast_as_its_step(data: mc.Dataset, tmp_path: Path) ->
     # By turns, epochs of each soon after the other: the machine's speed drifts, and others use it too.
     rates: dict[str, list[float]] = {"bare loop": [], "Trainer": [], "Trainer with a directory": []}
     for turn in range(TURNS):
-        rates["bare loop"] += bare(data)
+        with kept_memory():  # as in the Trainer
+            rates["bare loop"] += bare(data)
         rates["Trainer"] += ours(data, None)
         rates["Trainer with a directory"] += ours(data, tmp_path / str(turn))
     middle = {name: statistics.median(values) for name, values in rates.items()}
