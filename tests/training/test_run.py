@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 import medimg_cnn as mc
-from medimg_cnn.errors import ArgumentError, ArtifactError
+from medimg_cnn.errors import ArgumentError, ArtifactError, MedimgCnnWarning
 from medimg_cnn.training import Run, Trainer, load_run
 
 Make = Callable[..., Any]
@@ -56,6 +57,27 @@ def test_images_without_labels_get_calibrated_probabilities(run: Run, data: mc.D
 def test_other_arrays_are_refused(run: Run, images: np.ndarray, words: str) -> None:
     with pytest.raises(ArgumentError, match=words):
         run.probabilities(images)
+
+
+def test_images_divided_anew_are_not_taken_for_images_not_trained_on(run: Run, data: mc.Dataset) -> None:
+    anew = mc.load_dataset(
+        (
+            np.concatenate([part.arrays()[0] for part in data.parts]),
+            np.concatenate([p.labels for p in data.parts]),
+        ),
+        positive=1,
+        patients=np.arange(60).astype(str),
+        seed=9,
+        progress=False,
+    )
+    with pytest.warns(MedimgCnnWarning, match="divided otherwise"):
+        predictions = run.predict(anew.test)
+    assert predictions.part == ""
+    checks = {check.code: check.outcome for check in mc.clinical_report(predictions, bootstrap=100).checks}
+    assert checks["R010"] != "pass"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert run.predict(data.test).part == "test"
 
 
 def test_predict_says_what_to_pass(run: Run, data: mc.Dataset) -> None:

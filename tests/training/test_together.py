@@ -74,6 +74,23 @@ def test_each_image_is_predicted_by_a_run_that_has_not_seen_its_patient(
     np.testing.assert_array_equal(again.predictions.probability, pooled.probability)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("result.json")} == times
     assert len(times) == 3
+    # But not for what another recipe would have given.
+    others: list[tuple[str, dict[str, Any]]] = [
+        ("config", {"config": TrainerConfig(epochs=1, batch_size=16)}),
+        ("augment", {"augment": mc.augmentations.preset("chest_xray")}),
+        ("build_model", {"build_model": lambda fold: mc.build_cnn((*fold.image_shape[:2], 1))}),
+    ]
+    for name, changed in others:
+        with pytest.raises(ArgumentError, match=name):
+            cross_validate(data, **({"build_model": build} | options | changed))
+
+
+def test_divisions_that_cannot_be_pooled_are_refused_before_the_first_run(data: mc.Dataset) -> None:
+    def build_none(fold: Any) -> Any:
+        raise AssertionError("no model is needed to see it")
+
+    with pytest.raises(SplitError, match="tested at most once"):
+        cross_validate(data, build_none, splitter=NestedKFold(outer=2, inner=2))
 
 
 def test_what_cannot_be_pooled_is_refused(data: mc.Dataset) -> None:

@@ -155,7 +155,7 @@ class _Chosen:
 def quarantine(records: Records, prepared: Prepared, limit: float) -> tuple[Unreadable, ...]:
     """Return what could not be read; raise DataError where that is too much."""
     n, failures = len(records.labels), prepared.failures
-    if len(failures) > limit * n:
+    if len(failures) > limit * n or len(failures) == n:
         listed = "\n".join(f"  {failures[index]}" for index in sorted(failures)[:5])
         if len(failures) < n:
             step = "Repair or remove them, or pass a larger max_unreadable."
@@ -163,9 +163,9 @@ def quarantine(records: Records, prepared: Prepared, limit: float) -> tuple[Unre
             step = "Check the paths; for a table root= is the folder that they are relative to."
         else:
             step = "None can be read as asked: see the reasons, and read= where they name one of its options."
+        rule = f"at most {limit:.1%} of the images may be unreadable (max_unreadable)"
         raise DataError(
-            f"{records.origin}: at most {limit:.1%} of the images may be unreadable (max_unreadable); {len(failures)} "
-            f"of {n} are. The first:\n{listed}\n{step}"
+            f"{records.origin}: {rule}, and not all; {len(failures)} of {n} are. The first:\n{listed}\n{step}"
         )
     return tuple(
         Unreadable(sample_id=records.sample_ids[index], label=records.labels[index], reason=failures[index])
@@ -178,7 +178,8 @@ def left_out(unreadable: Sequence[Unreadable], n: int) -> str:
     if not unreadable:
         return ""
     listed = "; ".join(item.reason for item in unreadable[:3])
-    return f"{len(unreadable)} of {n} images cannot be read and were left out: {listed}"
+    more = f"; and {len(unreadable) - 3} more, see Dataset.unreadable" if len(unreadable) > 3 else ""
+    return f"{len(unreadable)} of {n} images cannot be read and were left out: {listed}{more}"
 
 
 def make_pool(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from medimg_cnn._keras import keras
 from medimg_cnn._types import PathLike
 from medimg_cnn._validation import explain
 from medimg_cnn.artifacts import OperatingPoint, Predictions
-from medimg_cnn.data import Dataset, KFold, Splitter
+from medimg_cnn.data import Dataset, KFold, Split, Splitter
 from medimg_cnn.errors import ArgumentError, SplitError
 from medimg_cnn.training._config import TrainerConfig
 from medimg_cnn.training._ensemble import Combine, Ensemble, finite_logit
@@ -81,11 +81,11 @@ def cross_validate(
         augment: see ``Trainer``.
         seed: of the division, 0 to 2**31 - 1.
         directory: where to keep the runs, one folder each; None: nowhere. Where some are there already they are
-            loaded, or gone on with.
+            loaded, or gone on with, if they began with the same recipe.
         progress: see ``Trainer``.
 
     Raises:
-        ArgumentError: an argument breaks its rule.
+        ArgumentError: an argument breaks its rule, or ``directory`` holds runs of another recipe.
         SplitError: the images cannot be divided so, or an image is tested twice.
     """
     if not isinstance(data, Dataset):
@@ -95,36 +95,69 @@ def cross_validate(
         raise ArgumentError(
             explain("build_model", "must be a function from a Dataset to a model", build_model)
         )
-    options = (TrainerConfig() if config is None else config).to_dict()
+    config = TrainerConfig() if config is None else config
+    folds = tuple(data.folds(KFold(k=5) if splitter is None else splitter, seed=seed))
+    tested = _tested(folds)
     runs: list[Run] = []
-    names: list[str] = []
     parts: list[Predictions] = []
-    for fold in data.folds(KFold(k=5) if splitter is None else splitter, seed=seed):
+    for fold, test in zip(folds, tested, strict=True):
+        folder = None if directory is None else Path(directory) / fold.name.replace(" ", "-")
+        model = build_model(fold)
+        if folder is not None and ((folder / RECORD_FILE).exists() or (folder / RESULT_FILE).exists()):
+            trainer = _gone_on_with(folder, model, augment, config, progress=progress)
+        else:
+            trainer = Trainer(model, augment=augment, **config.to_dict(), directory=folder, progress=progress)
+        run = trainer.fit(fold.train, fold.validation)
+        runs.append(run)
+        parts.append(run.predict(test))
+    names = [fold.name for fold in folds]
+    return CrossValidation(runs=tuple(runs), folds=tuple(names), predictions=_pool(parts, names))
+
+
+def _tested(folds: Sequence[Dataset]) -> list[Split]:
+    """Return the test parts; refuse, before the first run, divisions that leave nothing to pool."""
+    parts: list[Split] = []
+    for fold in folds:
         if fold.test is None:
             raise SplitError(
                 f"{fold.name}: has no test part. Pass a splitter that tests, for example KFold(k=5)."
             )
-        folder = None if directory is None else Path(directory) / fold.name.replace(" ", "-")
-        if folder is not None and ((folder / RECORD_FILE).exists() or (folder / RESULT_FILE).exists()):
-            trainer = Trainer.resume(folder, progress=progress)
-        else:
-            trainer = Trainer(
-                build_model(fold), augment=augment, **options, directory=folder, progress=progress
+        parts.append(fold.test)
+    ids = np.concatenate([part.sample_ids for part in parts])
+    again = ids.size - np.unique(ids).size
+    if again:
+        raise SplitError(
+            f"splitter: every image must be tested at most once; {again} are tested again. Use KFold or "
+            "LeaveOneSiteOut; to choose by inner folds, take those of one outer fold from Dataset.folds."
+        )
+    return parts
+
+
+def _gone_on_with(
+    folder: Path, model: Any, augment: Any, config: TrainerConfig, *, progress: bool
+) -> Trainer:
+    """Return the trainer of a run that is there; refuse one of another recipe."""
+    trainer = Trainer.resume(folder, augment=augment, progress=progress)
+    same = {
+        "config": trainer.config == config,
+        "augment": (trainer.augment is None) == (augment is None),
+        "build_model": [tuple(weight.shape) for weight in trainer.model.weights]
+        == [tuple(weight.shape) for weight in model.weights],
+    }
+    other = " and ".join(name for name, equal in same.items() if not equal)
+    if other:
+        raise ArgumentError(
+            explain(
+                "directory",
+                f"must hold runs of the same recipe; {folder.name} there began with another {other}",
+                str(folder.parent),
+                "Pass another directory, or the recipe of the runs that are there.",
             )
-        run = trainer.fit(fold.train, fold.validation)
-        runs.append(run)
-        names.append(fold.name)
-        parts.append(run.predict(fold.test))
-    return CrossValidation(runs=tuple(runs), folds=tuple(names), predictions=_pool(parts, names))
+        )
+    return trainer
 
 
 def _pool(parts: list[Predictions], names: list[str]) -> Predictions:
-    ids = np.concatenate([part.sample_id for part in parts])
-    if np.unique(ids).size != ids.size:
-        raise SplitError(
-            f"splitter: every image must be tested at most once; {ids.size - np.unique(ids).size} are tested again. "
-            "Use KFold or LeaveOneSiteOut."
-        )
     probability = np.concatenate([part.probability for part in parts])
     first = parts[0]
     columns = {
@@ -138,7 +171,7 @@ def _pool(parts: list[Predictions], names: list[str]) -> Predictions:
         y_true=np.concatenate([part.y_true for part in parts]),
         logit=finite_logit(probability),
         probability=probability,
-        sample_id=ids,
+        sample_id=np.concatenate([part.sample_id for part in parts]),
         patient_id=np.concatenate(patients) if len(patients) == len(parts) else None,
         subgroups=columns,
         classes=first.classes,

@@ -13,6 +13,11 @@ from medimg_cnn.training._tracker import RunFacts, figures, texts
 __all__ = ["MLflowTracker"]
 
 _TAG = "medimg_cnn.run"
+_MILD = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+}
 _LONGEST = 500
 """Characters of a parameter, which every version of MLflow takes."""
 
@@ -20,7 +25,9 @@ _LONGEST = 500
 class MLflowTracker:
     """Writes parameters, versions and curves to MLflow; a run that goes on goes on there too, no epoch twice.
 
-    MLflow's own usage statistics are switched off where you have not switched them on. Needs the extra ``tracking``.
+    MLflow's own usage statistics are switched off where you have not switched them on, and a request is tried three
+    times and for 20 s where you have not set ``MLFLOW_HTTP_REQUEST_MAX_RETRIES`` and ``MLFLOW_HTTP_REQUEST_TIMEOUT``.
+    Needs the extra ``tracking``.
 
     Args:
         uri: of the store: ``sqlite:///FILE``, or a server's address.
@@ -36,8 +43,9 @@ class MLflowTracker:
     """
 
     def __init__(self, uri: str = "sqlite:///mlflow.db", *, experiment: str = "medimg-cnn") -> None:
-        # MLflow reads it when it is imported.
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        # MLflow reads it when it is imported; by its own figures a server that is gone holds training up for minutes.
+        for name, value in _MILD.items():
+            os.environ.setdefault(name, value)
         self._library = import_optional("mlflow", extra="tracking", why="MLflowTracker")
         self._uri, self._experiment = uri, experiment
         self._client: Any = None

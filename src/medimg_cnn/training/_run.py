@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from medimg_cnn._types import FloatVector, PathLike
 from medimg_cnn._validation import check_integer, check_seed, explain
 from medimg_cnn._variables import load_model
-from medimg_cnn.artifacts import FitResult, OperatingPoint, Predictions
+from medimg_cnn.artifacts import DatasetFingerprint, FitResult, OperatingPoint, Predictions
 from medimg_cnn.artifacts._files import damage_as_artifact_error
 from medimg_cnn.data import Preprocessing
 from medimg_cnn.errors import ArgumentError, ArtifactError, MedimgCnnWarning
@@ -90,7 +90,8 @@ class Run:
             seed: of the copies, 0 to 2**31 - 1.
 
         Returns:
-            ``Predictions`` with the outcomes, logits and calibrated probabilities.
+            ``Predictions`` with the outcomes, logits and calibrated probabilities. Of images that look like the run's
+            own divided otherwise, the part is said to be unknown, with a warning.
 
         Raises:
             ArgumentError: it is no split, or its images' shape or classes are not those of the run.
@@ -117,6 +118,15 @@ class Run:
                 MedimgCnnWarning,
                 stacklevel=2,
             )
+        again = _divided_again(trained, read)
+        if again and images.part:
+            warnings.warn(
+                "These look like the run's own images, divided otherwise (by another seed, say, or into folds): "
+                "some may have been trained on, and what is measured on them would be too good. Predict parts "
+                "of the division that the run was trained on.",
+                MedimgCnnWarning,
+                stacklevel=2,
+            )
         reads: list[ReadImages] = [images.read]
         if augment is not None:
             if getattr(augment, "mixes", True):
@@ -133,7 +143,7 @@ class Run:
             patient_id=images.patient_ids,
             subgroups=images.subgroups,
             classes=images.classes,
-            part=images.part,
+            part="" if again else images.part,
         )
 
     def probabilities(self, images: ArrayLike, *, batch_size: int = 128) -> FloatVector:
@@ -208,3 +218,14 @@ def load_run(directory: PathLike) -> Run:
     with damage_as_artifact_error(folder / MODEL_FILE, "a Keras model"):
         model = load_model(folder / MODEL_FILE)
     return Run(model, result, directory=folder)
+
+
+def _divided_again(trained: DatasetFingerprint | None, now: DatasetFingerprint | None) -> bool:
+    """Say whether two data sets look like one that was divided twice: as many images and positives, in other parts."""
+    if trained is None or now is None or now.content == trained.content:
+        return False
+
+    def sums(found: DatasetFingerprint) -> tuple[int, int]:
+        return sum(n for _, n, _ in found.counts), sum(positives for _, _, positives in found.counts)
+
+    return sums(trained) == sums(now)
