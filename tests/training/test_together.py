@@ -163,6 +163,29 @@ def test_the_classifier_is_one_of_scikit_learn() -> None:
         CNNClassifier(positive="malignant").fit(x, names)
 
 
+def test_scikit_learn_scores_the_classifier_rightly_whichever_value_is_positive() -> None:
+    from sklearn.metrics import get_scorer, roc_auc_score
+
+    x, y, patients = arrays()
+    names = np.where(y == 1, "abnormal", "normal")  # sorted, the positive one comes first
+    config = TrainerConfig(epochs=2, learning_rate=0.01)
+    found = CNNClassifier(width=4, config=config, positive="abnormal").fit(x, names, groups=patients)
+    assert found.classes_.tolist() == ["abnormal", "normal"]
+    of_positive = found.run_.probabilities(x[..., None])
+    np.testing.assert_array_equal(found.predict_proba(x)[:, 0], of_positive)
+    auroc = roc_auc_score(y, of_positive)
+    assert get_scorer("roc_auc")(found, x, names) == pytest.approx(auroc)
+    called = of_positive >= found.run_.operating_point.threshold
+    np.testing.assert_array_equal(found.predict(x) == "abnormal", called)
+
+
+def test_grey_in_three_channels_is_predicted_as_it_was_fitted() -> None:
+    x, y, _ = arrays(60)
+    colour = np.repeat(x[..., None], 3, axis=3)
+    found = CNNClassifier(width=4, config=TrainerConfig(epochs=1)).fit(colour, y)
+    assert found.predict_proba(colour).shape == (60, 2)
+
+
 @pytest.mark.slow
 def test_the_classifier_keeps_the_conventions_of_scikit_learn() -> None:
     """Those that make sense for images; the others of ``check_estimator`` feed it two-dimensional tables."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,6 +25,9 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # sci
     ``fit`` keeps a share of the images, divided by patient where ``groups`` are given, to choose the epoch and the
     threshold. For a study prefer ``load_dataset`` and ``Trainer``: they know where images come from.
 
+    ``cross_val_score`` and ``GridSearchCV`` hand ``groups`` to the splitter only, unless the metadata routing of
+    scikit-learn is switched on and ``set_fit_request(groups=True)`` is called.
+
     Args:
         architecture: see ``build_cnn``, as for ``width`` and ``dropout``.
         width: channels of the first stage; None: the architecture's own.
@@ -37,7 +40,8 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # sci
         seed: of weights, division and training.
 
     Attributes:
-        classes_: (2,) the negative and the positive value of y.
+        classes_: (2,) the values of y, sorted, as scikit-learn's scorers need them.
+        positive_: which of them is positive.
         run_: the ``Run``.
     """
 
@@ -111,11 +115,14 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # sci
         positive = values[1] if self.positive is None else self.positive
         if positive not in values:
             raise ArgumentError(explain("positive", f"must be one of {values.tolist()}", positive))
-        self.classes_: NDArray[Any] = np.array([*values[values != positive], positive])
+        # Sorted, whichever is positive: scorers take the second column for the second of the sorted values.
+        self.classes_: NDArray[Any] = values
+        self.positive_ = positive
         patients = np.arange(outcome.size) if groups is None else np.asarray(groups)
         data = load_dataset(
             (np.asarray(X), (outcome == positive).astype(np.int64)),
             positive=1,
+            channels=_channels(np.shape(X)),
             patients=patients.astype(str).tolist(),
             fractions=(1.0 - share, share, 0.0),
             seed=self.seed,
@@ -138,20 +145,30 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # sci
         return self
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803 - scikit-learn's name
-        """Return (n, 2) probabilities of the negative and the positive class."""
-        check_is_fitted(self, "run_")
-        positive = self.run_.probabilities(_as_floats(X))
-        return np.column_stack([1.0 - positive, positive])
+        """Return (n, 2) probabilities, of ``classes_`` in their order."""
+        positive = self._probability(X)
+        columns = [1.0 - positive, positive]
+        return np.column_stack(columns if self.classes_[1] == self.positive_ else columns[::-1])
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803 - scikit-learn's name
-        """Return (n,) probabilities of the positive class, which rank the images."""
+        """Return (n,) probabilities of ``classes_[1]``, which rank the images."""
         return self.predict_proba(X)[:, 1]
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:  # noqa: N803 - scikit-learn's name
         """Return (n,) classes: positive where the probability reaches the run's operating point."""
-        probability = self.predict_proba(X)[:, 1]
-        called: NDArray[np.bool_] = probability >= self.run_.operating_point.threshold
-        return self.classes_[called.astype(np.int64)]
+        called = self._probability(X) >= self.run_.operating_point.threshold
+        index = np.flatnonzero(self.classes_ == self.positive_)[0]
+        predicted: NDArray[Any] = self.classes_[np.where(called, index, 1 - index)]
+        return predicted
+
+    def _probability(self, images: ArrayLike) -> NDArray[np.float64]:
+        check_is_fitted(self, "run_")
+        return self.run_.probabilities(_as_floats(images))
+
+
+def _channels(shape: tuple[int, ...]) -> Literal[1, 3] | None:
+    """Return the channels that arrays have, so that colour that is grey all over is not made one channel."""
+    return 3 if len(shape) == 4 and shape[3] == 3 else None
 
 
 def _as_floats(value: ArrayLike) -> NDArray[Any]:

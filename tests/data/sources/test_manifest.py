@@ -164,3 +164,9 @@ def test_any_bytes_are_a_table_or_our_error(tmp_path_factory: pytest.TempPathFac
     path.write_bytes(content)
     with contextlib.suppress(DataError, ArgumentError):
         open_source(path, SourceOptions())
+
+
+def test_a_patient_written_as_a_float_in_some_rows_is_one_patient(tmp_path: Path) -> None:
+    text = GOOD.replace("P1", "12").replace("P2", "12.0").replace("P3", "012")
+    records = open_source(manifest(tmp_path, text), SourceOptions(patients="patient"))
+    assert records.patients == ["12", "12", "012"]

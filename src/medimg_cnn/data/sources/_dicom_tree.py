@@ -11,7 +11,7 @@ from medimg_cnn._validation import check_choice, explain
 from medimg_cnn.data._records import Records, SourceOptions
 from medimg_cnn.data.sources._files import FoundFiles, Tree, choose_images
 from medimg_cnn.data.sources._manifest import label_column, patient_hint, split_column
-from medimg_cnn.data.sources._patients import patients_from_paths
+from medimg_cnn.data.sources._patients import patients_from_cells, patients_from_paths
 from medimg_cnn.data.sources._tables import TextTable
 from medimg_cnn.errors import DataError, ImageReadError
 
@@ -76,7 +76,7 @@ def _patients(
     patients = options.patients
     if isinstance(patients, str) and (patients in table or patients != "PatientID"):
         cells = table.complete_column(patients, argument="patients", next_step="Give each row an id.")
-        return [cells[row] for row in rows], ()
+        return patients_from_cells([cells[row] for row in rows]), ()
     if patients is not None and not isinstance(patients, str):
         return patients_from_paths(patients, [path for path, _ in chosen], ordered=False), ()
     read = [ids["patient_id"] for _, ids in chosen]

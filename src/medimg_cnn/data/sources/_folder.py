@@ -9,7 +9,7 @@ from medimg_cnn.data._records import Records, SourceOptions
 from medimg_cnn.data.sources._beside import Beside
 from medimg_cnn.data.sources._files import OTHER_FILES, Below, FoundFiles, Tree, choose_images
 from medimg_cnn.data.sources._parts import canonical_part
-from medimg_cnn.data.sources._patients import patients_from_paths
+from medimg_cnn.data.sources._patients import patients_from_cells, patients_from_paths
 from medimg_cnn.data.sources._tables import is_missing
 from medimg_cnn.errors import DataError, SplitError
 
@@ -55,7 +55,7 @@ def read_folder(root: Tree, options: SourceOptions, *, packed: bool = False) -> 
     if named is None:
         patients = patients_from_paths(options.patients, found.paths, ordered=False)
     else:
-        patients = columns[named]
+        patients = patients_from_cells(columns[named])
         empty = sum(map(is_missing, patients))
         if empty:
             raise DataError(

@@ -13,7 +13,7 @@ from medimg_cnn.data._positive import label_text
 from medimg_cnn.data._records import LabelKind, Records, SourceOptions
 from medimg_cnn.data.sources._files import Tree, is_inside
 from medimg_cnn.data.sources._parts import canonical_parts
-from medimg_cnn.data.sources._patients import patient_column, patients_from_paths
+from medimg_cnn.data.sources._patients import patient_column, patients_from_cells, patients_from_paths
 from medimg_cnn.data.sources._tables import TextTable
 from medimg_cnn.errors import ArgumentError, DataError
 
@@ -36,8 +36,10 @@ def read_manifest(table: TextTable, tree: Tree, options: SourceOptions) -> Recor
         sample_ids=paths,
         labels=labels,
         pixels=tree.pixels(paths),
-        patients=table.complete_column(
-            patients, argument="patients", next_step="Give each patient an id, or leave these rows out."
+        patients=patients_from_cells(
+            table.complete_column(
+                patients, argument="patients", next_step="Give each patient an id, or leave these rows out."
+            )
         )
         if isinstance(patients, str)
         else patients_from_paths(patients, paths),

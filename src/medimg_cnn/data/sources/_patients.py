@@ -12,7 +12,7 @@ from medimg_cnn.data._records import Patients
 from medimg_cnn.data.sources._tables import is_missing, relative_key
 from medimg_cnn.errors import ArgumentError, DataError
 
-__all__ = ["patient_column", "patients_from_paths", "patients_from_values"]
+__all__ = ["patient_column", "patients_from_cells", "patients_from_paths", "patients_from_values"]
 
 
 _USUAL = frozenset(
@@ -21,6 +21,8 @@ _USUAL = frozenset(
         "patientnumber", "patients", "pid", "subject", "subjectid",
     }
 )  # fmt: skip
+# As text: a float of more than 15 digits would be another number.
+_FLOAT = re.compile(r"(-?\d+)\.0+")
 _RULE = (
     "must be a column name, a compiled pattern, a function of the path, a mapping from the path, or a list or array "
     "with one id for each image"
@@ -35,6 +37,17 @@ def patient_column(names: Iterable[str]) -> str | None:
         'Patient ID'
     """
     return next((name for name in names if re.sub(r"[\W_]+", "", name).casefold() in _USUAL), None)
+
+
+def patients_from_cells(cells: Sequence[str]) -> list[str]:
+    """Return the ids of a table's column, "12.0" as "12": whoever wrote numbers as floats means the same patient.
+
+    Example:
+        >>> patients_from_cells(["12.0", "12", "007", "a.0"])
+        ['12', '12', '007', 'a.0']
+    """
+    whole = (_FLOAT.fullmatch(cell) for cell in cells)
+    return [cell if found is None else found[1] for cell, found in zip(cells, whole, strict=True)]
 
 
 def patients_from_paths(
