@@ -224,6 +224,8 @@ def _divided_again(trained: DatasetFingerprint | None, now: DatasetFingerprint |
     """Say whether two data sets look like one that was divided twice: as many images and positives, in other parts."""
     if trained is None or now is None or now.content == trained.content:
         return False
+    if all(part != "train" for part, _, _ in now.counts):  # nothing was divided: an external set
+        return False
 
     def sums(found: DatasetFingerprint) -> tuple[int, int]:
         return sum(n for _, n, _ in found.counts), sum(positives for _, _, positives in found.counts)
