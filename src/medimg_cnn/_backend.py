@@ -27,7 +27,7 @@ _CONVOLUTION_VALUE = "-LIBRARY_FUSION_TYPE_INDIVIDUAL_CONVOLUTION"
 # A sum over pixels draws the convolutions before it into one program of that library, where it is among the types.
 _INFERENCE_VALUE = "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"
 # An unknown flag ends the process, so only versions it was tried on are listed.
-_FLAG_VERSIONS = ("0.10.2",)
+_FLAG_VERSIONS = ("0.10.2", "0.12.0.1")
 _OPT_OUT = "MEDIMG_CNN_XLA_FLAGS"
 
 _CACHE = "MEDIMG_CNN_COMPILATION_CACHE"

@@ -65,5 +65,5 @@ def test_the_report_has_the_words(full_report):
     ]
     rows = dict(tables[0].rows)
     assert rows["augment"].startswith(
-        "rotation up to 10\N{DEGREE SIGN}, shift up to 8% of the side, zoom up to 12%"
+        "rotation up to 15\N{DEGREE SIGN}, shift up to 12% of the side, zoom up to 20%"
     )
