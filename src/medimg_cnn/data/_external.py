@@ -164,7 +164,8 @@ def load_external(
             progress=progress,
         ),
     )
-    warn_and_note(notes, prepared.spilled)
+    for text in prepared.said:
+        warn_and_note(notes, text)
     unreadable = quarantine(records, prepared, max_unreadable)
     warn_and_note(notes, left_out(unreadable, len(records.labels)))
     pool = make_pool(records, names, prepared, notes, unreadable, batch_size=batch_size, seed=0)

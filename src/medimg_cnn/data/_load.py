@@ -129,7 +129,8 @@ def load_dataset(
             and warns once of what is wrong; "error" stops there; "off" does none of it. See ``Dataset.audit``.
         cache: folder in which decoded images are kept for the next time; an interrupted preparation goes on
             there. By default nothing is kept unless the images do not fit ``memory_budget``: then those beyond
-            it go to the user's cache folder (or ``MEDIMG_CNN_CACHE``), and a warning names it.
+            it go to the user's cache folder (or ``MEDIMG_CNN_CACHE``), and a warning names it. Damaged files
+            there are decoded again.
         memory_budget: bytes of decoded images held in memory at once.
         workers: threads that decode; by default one for each processor, at most 16.
         progress: None: a bar on a terminal. True: plain lines elsewhere too. False: nothing.
@@ -143,7 +144,7 @@ def load_dataset(
 
     Warns:
         MedimgCnnWarning: patients are not known; images were unreadable; decoded images were written to the
-            user's cache folder; given parts share patients; the audit found something.
+            user's cache folder, or were damaged in ``cache``; given parts share patients; the audit found something.
 
     Example:
         >>> import numpy as np
@@ -204,7 +205,8 @@ def load_dataset(
             progress=progress,
         ),
     )
-    warn_and_note(notes, prepared.spilled)
+    for text in prepared.said:
+        warn_and_note(notes, text)
     unreadable = quarantine(records, prepared, max_unreadable)
     warn_and_note(notes, left_out(unreadable, len(records.labels)))
     pool = make_pool(records, names, prepared, notes, unreadable, batch_size=batch_size, seed=seed)
