@@ -144,7 +144,7 @@ def test_damaged_files_are_made_anew_and_it_is_said(
 ) -> None:
     cache = str(tmp_path / "cache")
     assert run(Counting(root), cache=cache).said == ()
-    path = sorted((tmp_path / "cache").rglob("*.npy"))[0]
+    path = min((tmp_path / "cache").rglob("*.npy"))
     content = bytearray(path.read_bytes())
     content[at] ^= 1  # of the same size: the header, or a pixel
     path.write_bytes(content)

@@ -16,7 +16,7 @@ from medimg_cnn.data._bands import Cuts, cut_columns
 from medimg_cnn.data._batches import PartTable
 from medimg_cnn.data._dataset import Pool, Unreadable
 from medimg_cnn.data._groups import groups_of, repeated_contents
-from medimg_cnn.data._positive import choose_classes, label_text
+from medimg_cnn.data._positive import choose_classes, label_text, others_left_out
 from medimg_cnn.data._prepare import Prepared
 from medimg_cnn.data._records import Records
 from medimg_cnn.data.readers import ReadOptions
@@ -25,6 +25,7 @@ from medimg_cnn.errors import ArgumentError, DataError, LabelError, MedimgCnnWar
 __all__ = [
     "check_one_source",
     "check_two_names",
+    "chosen_labels",
     "cut_subgroups",
     "left_out",
     "make_pool",
@@ -81,8 +82,14 @@ def two_classes(
             raise LabelError(explain("classes", f"each must be a label of {records.origin}, {listed}", name))
     keep = [index for index, name in enumerate(records.labels) if name in names]
     dropped = len(records.labels) - len(keep)
-    note = f"Left out images of other labels than {names[0]!r} and {names[1]!r}: {dropped}."
-    return _selected(records, keep, (note,) if dropped else ()), names
+    return _selected(records, keep, others_left_out(names, dropped)), names
+
+
+def chosen_labels(classes: Sequence[Any] | None) -> tuple[str, ...]:
+    """Return the labels whose images alone will be used; nothing where all will be, or where it is unclear."""
+    if not isinstance(classes, (tuple, list)) or len(classes) != 2:
+        return ()
+    return tuple(label_text(name) for name in classes)
 
 
 def check_two_names(argument: str, value: Sequence[Any]) -> tuple[str, str]:

@@ -3,8 +3,9 @@
 A shard's name is the sha256 of what its pixels follow from: the content of its images, the preprocessing, and the
 versions of the decoders. A changed image, option or decoder so gives another name, and nothing stored can be
 stale. The description (.json) is written after the pixels (.npy); a shard without one does not exist. Two processes
-that prepare the same images write the same bytes under the same names, each by renaming a finished file. The description
-holds a checksum of both, which is compared whenever a shard is found: what a disk has altered is not taken for pixels.
+that prepare the same images write the same bytes under the same names, each by renaming a finished file. The
+description holds a checksum of both, which is compared whenever a shard is found: what a disk has altered is not taken
+for pixels.
 """
 
 from __future__ import annotations

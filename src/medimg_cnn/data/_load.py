@@ -18,6 +18,7 @@ from medimg_cnn._validation import (
 )
 from medimg_cnn.data._assemble import (
     check_one_source,
+    chosen_labels,
     cut_subgroups,
     left_out,
     make_pool,
@@ -181,6 +182,7 @@ def load_dataset(
         root=None if root is None else str(root),
         dicom_key=dicom_key,
         shared_patient_ids=shared_patient_ids,
+        chosen=chosen_labels(classes),
     )
     records = open_source(source, options)
     records, names = two_classes(records, positive=positive, classes=classes)
@@ -189,6 +191,8 @@ def load_dataset(
     given = None if records.parts is None else np.asarray(records.parts, dtype=np.str_)
     known = None if records.patients is None else np.asarray(records.patients, dtype=np.str_)
     notes = list(records.notes)
+    for caution in records.cautions:
+        warn_and_note(notes, caution)
     if given is not None:
         warn_and_note(notes, check_given_parts(known, given, origin=origin, allow=allow_shared_patients))
     warn_and_note(notes, patients_unknown(records, divided=True))
@@ -205,8 +209,8 @@ def load_dataset(
             progress=progress,
         ),
     )
-    for text in prepared.said:
-        warn_and_note(notes, text)
+    for said in prepared.said:
+        warn_and_note(notes, said)
     unreadable = quarantine(records, prepared, max_unreadable)
     warn_and_note(notes, left_out(unreadable, len(records.labels)))
     pool = make_pool(records, names, prepared, notes, unreadable, batch_size=batch_size, seed=seed)

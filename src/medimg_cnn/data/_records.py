@@ -59,6 +59,7 @@ class Records:
         label_kind: "boolean" where labels are true booleans ("False" and "True").
         origin: the source in words, for messages.
         notes: what a reader should know about how the source was read, one sentence each.
+        cautions: what a reader is also to be warned of, one sentence each.
         patient_hint: where patients are not known but seem to be found in the source: a sentence that says where.
     """
 
@@ -72,6 +73,7 @@ class Records:
     label_kind: LabelKind = "text"
     origin: str
     notes: tuple[str, ...] = ()
+    cautions: tuple[str, ...] = ()
     patient_hint: str = ""
 
 
@@ -89,6 +91,8 @@ class SourceOptions:
     shared_patient_ids: bool = False
     one_of: tuple[str, ...] = ()
     """Labels of which a single one is enough, for an external test set."""
+    chosen: tuple[str, ...] = ()
+    """Labels whose images alone will be used; a source that has them all may leave out the others early."""
 
     @property
     def subgroup_names(self) -> tuple[str, ...]:

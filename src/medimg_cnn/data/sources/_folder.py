@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from medimg_cnn.data._positive import others_left_out
 from medimg_cnn.data._records import Records, SourceOptions
 from medimg_cnn.data.sources._beside import Beside
 from medimg_cnn.data.sources._files import OTHER_FILES, Below, FoundFiles, Tree, choose_images
@@ -44,6 +45,13 @@ def read_folder(root: Tree, options: SourceOptions, *, packed: bool = False) -> 
         found, labels = _by_class(root, found, options.one_of)
     beside = Beside(root, found.paths, labels, options)
     beside.check_labels()
+    chosen = options.chosen if set(options.chosen) <= set(labels) else ()  # a misspelt one is an error later
+    keep = [index for index, label in enumerate(labels) if not chosen or label in chosen]
+    dropped = others_left_out(options.chosen, len(labels) - len(keep))
+    found.paths = [found.paths[index] for index in keep]
+    labels = [labels[index] for index in keep]
+    parts = None if parts is None else [parts[index] for index in keep]
+    beside.keep(found.paths)
     named = options.patients if isinstance(options.patients, str) else None
     wanted = [*options.subgroup_names, *([] if named is None else [named])]
     columns: Mapping[str, list[str]] = {}
@@ -74,7 +82,9 @@ def read_folder(root: Tree, options: SourceOptions, *, packed: bool = False) -> 
             *((f"All images lie in the folder {top!r}; paths are relative to it.",) if top else ()),
             *found.notes(),
             *beside.notes(),
+            *dropped,
         ),
+        cautions=beside.cautions(),
         patient_hint=beside.patient_hint() if patients is None else "",
     )
 

@@ -66,6 +66,7 @@ def join_sites(
         origin=" + ".join(found),
         patient_hint=next((table.patient_hint for table in tables if table.patient_hint), ""),
         notes=(*(f"{site}: {note}" for site, table in found.items() for note in table.notes), *said),
+        cautions=tuple(f"{site}: {text}" for site, table in found.items() for text in table.cautions),
     )
 
 
