@@ -69,9 +69,14 @@ def two_classes(
     counts = Counter(records.labels)
     if classes is None:
         ordered = {name: counts[name] for name in sorted(counts)}
-        return records, choose_classes(
-            ordered, positive=positive, kind=records.label_kind, origin=records.origin
-        )
+        try:
+            return records, choose_classes(
+                ordered, positive=positive, kind=records.label_kind, origin=records.origin
+            )
+        except LabelError as error:
+            if len(counts) == 2 or not records.label_hint:
+                raise
+            raise LabelError(f"{error} {records.label_hint}") from error
     if not isinstance(classes, (tuple, list)) or len(classes) != 2 or positive is not None:
         rule = "must be (negative, positive), and then positive is not given"
         raise ArgumentError(explain("classes", rule, classes))
@@ -167,7 +172,10 @@ def quarantine(records: Records, prepared: Prepared, limit: float) -> tuple[Unre
         if len(failures) < n:
             step = "Repair or remove them, or pass a larger max_unreadable."
         elif all(text.endswith("Check the path.") for text in failures.values()):
-            step = "Check the paths; for a table root= is the folder that they are relative to."
+            step = (
+                "Check the paths; for a table root= is the folder that they are relative to. For a column of DICOM "
+                'identifiers in the place of paths pass dicom_key=, for example "StudyInstanceUID".'
+            )
         else:
             step = "None can be read as asked: see the reasons, and read= where they name one of its options."
         rule = f"at most {limit:.1%} of the images may be unreadable (max_unreadable)"

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from medimg_cnn.data._records import SourceOptions
+from medimg_cnn.data.sources._dicom_hint import hint_for_tree
 from medimg_cnn.data.sources._files import Tree
 from medimg_cnn.data.sources._manifest import split_column
 from medimg_cnn.data.sources._parts import canonical_part
@@ -75,10 +76,11 @@ class Beside:
                 )
         missing = [path for path in self._paths if path not in rows]
         if missing:
-            raise DataError(
+            text = (
                 f"{table.name}: must have a row for every image of the folder; {len(missing)} of {len(self._paths)} "
                 f"have none, for example {missing[0]!r}. Its paths must be relative to {self._root.name}."
             )
+            raise DataError(f"{text} {hint_for_tree(self._root, self._paths)}".rstrip())
         order = [rows[path] for path in self._paths]
         found = {name: table.column(name, argument="patients or subgroups") for name in wanted}
         parts = split_column(table, self._options.split)

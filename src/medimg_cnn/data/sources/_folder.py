@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from medimg_cnn.data._positive import others_left_out
 from medimg_cnn.data._records import Records, SourceOptions
 from medimg_cnn.data.sources._beside import Beside
+from medimg_cnn.data.sources._dicom_hint import hint_for_tree
 from medimg_cnn.data.sources._files import OTHER_FILES, Below, FoundFiles, Tree, choose_images
 from medimg_cnn.data.sources._parts import canonical_part
 from medimg_cnn.data.sources._patients import patients_from_cells, patients_from_paths
@@ -85,6 +86,7 @@ def read_folder(root: Tree, options: SourceOptions, *, packed: bool = False) -> 
             *dropped,
         ),
         cautions=beside.cautions(),
+        label_hint=hint_for_tree(root, found.paths),
         patient_hint=beside.patient_hint() if patients is None else "",
     )
 
@@ -117,10 +119,11 @@ def _only_folder(paths: Sequence[str], classes: Sequence[str]) -> str:
 def _by_class(root: Tree, found: FoundFiles, one_of: Sequence[str]) -> tuple[FoundFiles, list[str]]:
     inside = [path for path in found.paths if "/" in path]
     if not inside:
-        raise DataError(
+        text = (
             f"{root.name}: images must lie in one sub-folder for each class; {len(found.paths)} lie in the folder "
             "itself. Move them into two folders, or pass a CSV manifest with the columns path and label instead."
         )
+        raise DataError(f"{text} {hint_for_tree(root, found.paths)}".rstrip())
     ignored = Counter(found.ignored)
     if len(inside) < len(found.paths):
         ignored["images outside the folders of the classes"] = len(found.paths) - len(inside)
@@ -143,8 +146,8 @@ def _one_class(root: Tree, paths: Sequence[str]) -> str:
     )
     return (
         f"{root.name}: a folder must hold one sub-folder for each of two classes; all {len(paths)} images lie in "
-        f"{only!r}.{empty} {step} For a test set of one class use load_external."
-    )
+        f"{only!r}.{empty} {step} For a test set of one class use load_external. {hint_for_tree(root, paths)}"
+    ).rstrip()
 
 
 def _by_part(found: FoundFiles) -> tuple[FoundFiles, list[str], list[str]]:
