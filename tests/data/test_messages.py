@@ -84,6 +84,18 @@ def test_patients_in_an_npz_are_pointed_at(make_arrays: MakeArrays, tmp_path: Pa
         load_dataset(tmp_path / "a.npz", positive=1)
 
 
+def test_rows_without_an_image_are_warned_of(make_folder: MakeFolder) -> None:
+    root = make_folder({"normal": 20, "tumour": 20})
+    rows = [path.relative_to(root).as_posix() for path in sorted(root.rglob("*.png"))]
+    names = [*rows, "normal/gone.png"]
+    (root / "t.csv").write_text("path,patient\n" + "".join(f"{name},{name}\n" for name in names))
+    with pytest.warns(
+        MedimgCnnWarning, match=r"1 of 41 rows name no image in the folder: 'normal/gone\.png'\."
+    ):
+        data = load_dataset(root, patients="patient", image_size=8)
+    assert any("normal/gone.png" in note for note in data.notes)
+
+
 def test_three_classes_are_listed_with_what_to_pass(make_folder: MakeFolder) -> None:
     root = make_folder({"cyst": 2, "normal": 3, "tumour": 4})
     with pytest.raises(LabelError) as caught:

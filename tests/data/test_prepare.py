@@ -137,6 +137,29 @@ def test_an_interrupted_preparation_goes_on(root: Path, tmp_path: Path, small_sh
     assert_right(prepared, root)
 
 
+@pytest.mark.parametrize("budget", [0, 2**30])
+@pytest.mark.parametrize("at", [0, -1])
+def test_damaged_files_are_made_anew_and_it_is_said(
+    root: Path, tmp_path: Path, small_shards: None, budget: int, at: int
+) -> None:
+    cache = str(tmp_path / "cache")
+    assert run(Counting(root), cache=cache).said == ()
+    path = min((tmp_path / "cache").rglob("*.npy"))
+    content = bytearray(path.read_bytes())
+    content[at] ^= 1  # of the same size: the header, or a pixel
+    path.write_bytes(content)
+    again = Counting(root)
+    prepared = run(again, cache=cache, memory_budget=budget)
+    assert 0 < len(again.decoded) < 40
+    assert_right(prepared, root)
+    (said,) = prepared.said
+    assert path.name in said
+    assert "1, for example" in said
+    third = Counting(root)
+    assert run(third, cache=cache).said == ()
+    assert third.decoded == []
+
+
 def test_unreadable_images_are_told_and_tried_again(root: Path, tmp_path: Path) -> None:
     (root / "007.png").write_bytes(b"\x89PNG broken")
     (root / "008.png").write_bytes(b"\x89PNG broken")  # equal content: decoded once, told for both

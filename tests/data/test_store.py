@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from medimg_cnn.data._store import PixelStore, Shard, dequantise, quantise
+from medimg_cnn.errors import DataError
 
 
 @given(hnp.arrays(np.uint8, (3, 4, 3)))
@@ -75,3 +76,15 @@ def test_one_channel_is_read_as_three(tmp_path: Path) -> None:
     grey = np.full((1, 2, 2, 1), 51, np.uint8)
     store = PixelStore([Shard(grey, 4)], np.array([[0, 0]]), (2, 2, 3), memory_budget=0)
     assert store.read(np.array([0])).tolist() == np.full((1, 2, 2, 3), np.float32(0.2)).tolist()
+
+
+@pytest.mark.parametrize("how", ["gone", "altered"])
+def test_a_file_that_goes_while_it_is_in_use_is_told(tmp_path: Path, how: str) -> None:
+    store, _ = make_store(tmp_path, budget=0, in_files=8)
+    path = tmp_path / "0.npy"
+    if how == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(bytes(path.stat().st_size))
+    with pytest.raises(DataError, match=r"0\.npy.*Call load_dataset again"):
+        store.read(np.array([0]))

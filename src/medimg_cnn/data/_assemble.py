@@ -16,7 +16,7 @@ from medimg_cnn.data._bands import Cuts, cut_columns
 from medimg_cnn.data._batches import PartTable
 from medimg_cnn.data._dataset import Pool, Unreadable
 from medimg_cnn.data._groups import groups_of, repeated_contents
-from medimg_cnn.data._positive import choose_classes, label_text
+from medimg_cnn.data._positive import choose_classes, label_text, others_left_out
 from medimg_cnn.data._prepare import Prepared
 from medimg_cnn.data._records import Records
 from medimg_cnn.data.readers import ReadOptions
@@ -25,6 +25,7 @@ from medimg_cnn.errors import ArgumentError, DataError, LabelError, MedimgCnnWar
 __all__ = [
     "check_one_source",
     "check_two_names",
+    "chosen_labels",
     "cut_subgroups",
     "left_out",
     "make_pool",
@@ -68,9 +69,14 @@ def two_classes(
     counts = Counter(records.labels)
     if classes is None:
         ordered = {name: counts[name] for name in sorted(counts)}
-        return records, choose_classes(
-            ordered, positive=positive, kind=records.label_kind, origin=records.origin
-        )
+        try:
+            return records, choose_classes(
+                ordered, positive=positive, kind=records.label_kind, origin=records.origin
+            )
+        except LabelError as error:
+            if len(counts) == 2 or not records.label_hint:
+                raise
+            raise LabelError(f"{error} {records.label_hint}") from error
     if not isinstance(classes, (tuple, list)) or len(classes) != 2 or positive is not None:
         rule = "must be (negative, positive), and then positive is not given"
         raise ArgumentError(explain("classes", rule, classes))
@@ -81,8 +87,14 @@ def two_classes(
             raise LabelError(explain("classes", f"each must be a label of {records.origin}, {listed}", name))
     keep = [index for index, name in enumerate(records.labels) if name in names]
     dropped = len(records.labels) - len(keep)
-    note = f"Left out images of other labels than {names[0]!r} and {names[1]!r}: {dropped}."
-    return _selected(records, keep, (note,) if dropped else ()), names
+    return _selected(records, keep, others_left_out(names, dropped)), names
+
+
+def chosen_labels(classes: Sequence[Any] | None) -> tuple[str, ...]:
+    """Return the labels whose images alone will be used; nothing where all will be, or where it is unclear."""
+    if not isinstance(classes, (tuple, list)) or len(classes) != 2:
+        return ()
+    return tuple(label_text(name) for name in classes)
 
 
 def check_two_names(argument: str, value: Sequence[Any]) -> tuple[str, str]:
@@ -160,7 +172,10 @@ def quarantine(records: Records, prepared: Prepared, limit: float) -> tuple[Unre
         if len(failures) < n:
             step = "Repair or remove them, or pass a larger max_unreadable."
         elif all(text.endswith("Check the path.") for text in failures.values()):
-            step = "Check the paths; for a table root= is the folder that they are relative to."
+            step = (
+                "Check the paths; for a table root= is the folder that they are relative to. For a column of DICOM "
+                'identifiers in the place of paths pass dicom_key=, for example "StudyInstanceUID".'
+            )
         else:
             step = "None can be read as asked: see the reasons, and read= where they name one of its options."
         rule = f"at most {limit:.1%} of the images may be unreadable (max_unreadable)"

@@ -139,11 +139,14 @@ def load_external(
         dicom_key=dicom_key,
         shared_patient_ids=shared_patient_ids,
         one_of=wanted,
+        chosen=wanted,
     )
     records, absent = one_or_two_classes(open_source(source, options), wanted)
     records = cut_subgroups(records, cuts)
     records = replace(records, labels=[names[wanted.index(text)] for text in records.labels])
     notes = list(records.notes)
+    for caution in records.cautions:
+        warn_and_note(notes, caution)
     if absent:
         warn_and_note(
             notes,
@@ -164,7 +167,8 @@ def load_external(
             progress=progress,
         ),
     )
-    warn_and_note(notes, prepared.spilled)
+    for said in prepared.said:
+        warn_and_note(notes, said)
     unreadable = quarantine(records, prepared, max_unreadable)
     warn_and_note(notes, left_out(unreadable, len(records.labels)))
     pool = make_pool(records, names, prepared, notes, unreadable, batch_size=batch_size, seed=0)

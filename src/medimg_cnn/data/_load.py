@@ -18,6 +18,7 @@ from medimg_cnn._validation import (
 )
 from medimg_cnn.data._assemble import (
     check_one_source,
+    chosen_labels,
     cut_subgroups,
     left_out,
     make_pool,
@@ -129,7 +130,8 @@ def load_dataset(
             and warns once of what is wrong; "error" stops there; "off" does none of it. See ``Dataset.audit``.
         cache: folder in which decoded images are kept for the next time; an interrupted preparation goes on
             there. By default nothing is kept unless the images do not fit ``memory_budget``: then those beyond
-            it go to the user's cache folder (or ``MEDIMG_CNN_CACHE``), and a warning names it.
+            it go to the user's cache folder (or ``MEDIMG_CNN_CACHE``), and a warning names it. Damaged files
+            there are decoded again.
         memory_budget: bytes of decoded images held in memory at once.
         workers: threads that decode; by default one for each processor, at most 16.
         progress: None: a bar on a terminal. True: plain lines elsewhere too. False: nothing.
@@ -143,7 +145,7 @@ def load_dataset(
 
     Warns:
         MedimgCnnWarning: patients are not known; images were unreadable; decoded images were written to the
-            user's cache folder; given parts share patients; the audit found something.
+            user's cache folder, or were damaged in ``cache``; given parts share patients; the audit found something.
 
     Example:
         >>> import numpy as np
@@ -180,6 +182,7 @@ def load_dataset(
         root=None if root is None else str(root),
         dicom_key=dicom_key,
         shared_patient_ids=shared_patient_ids,
+        chosen=chosen_labels(classes),
     )
     records = open_source(source, options)
     records, names = two_classes(records, positive=positive, classes=classes)
@@ -188,6 +191,8 @@ def load_dataset(
     given = None if records.parts is None else np.asarray(records.parts, dtype=np.str_)
     known = None if records.patients is None else np.asarray(records.patients, dtype=np.str_)
     notes = list(records.notes)
+    for caution in records.cautions:
+        warn_and_note(notes, caution)
     if given is not None:
         warn_and_note(notes, check_given_parts(known, given, origin=origin, allow=allow_shared_patients))
     warn_and_note(notes, patients_unknown(records, divided=True))
@@ -204,7 +209,8 @@ def load_dataset(
             progress=progress,
         ),
     )
-    warn_and_note(notes, prepared.spilled)
+    for said in prepared.said:
+        warn_and_note(notes, said)
     unreadable = quarantine(records, prepared, max_unreadable)
     warn_and_note(notes, left_out(unreadable, len(records.labels)))
     pool = make_pool(records, names, prepared, notes, unreadable, batch_size=batch_size, seed=seed)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 
 from medimg_cnn._validation import explain
 from medimg_cnn.data._records import LabelKind
 from medimg_cnn.errors import ArgumentError, LabelError
 
-__all__ = ["choose_classes", "label_text", "says_absence"]
+__all__ = ["choose_classes", "label_text", "others_left_out", "says_absence"]
 
 _ABSENCE = frozenset(
     {
@@ -35,6 +35,11 @@ _ASKED = frozenset(
     }
 )  # fmt: skip
 """Words whose denial is a condition of its own, or that are none."""
+
+
+def others_left_out(names: Sequence[str], count: int) -> tuple[str, ...]:
+    """Return a sentence about images of other labels than these two, nothing where there are none."""
+    return (f"Left out images of other labels than {names[0]!r} and {names[1]!r}: {count}.",) if count else ()
 
 
 def says_absence(label: str, other: str = "") -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medimg_cnn._types import ImageSize
-from medimg_cnn.data._cache import ShardFolder, default_cache_folder, shard_key
+from medimg_cnn.data._cache import DamagedShardError, ShardFolder, default_cache_folder, shard_key
 from medimg_cnn.data._preprocessing import Preprocessing
 from medimg_cnn.data._progress import progress_of
 from medimg_cnn.data._records import PixelSource
@@ -72,7 +72,8 @@ class Prepared:
         facts: of each image as it was stored, None where it is unreadable.
         failures: position -> reason, for the unreadable.
         preprocessing: with the number of channels that was found.
-        spilled: a sentence where images were written to the user's cache folder unasked, else "".
+        said: what a reader should know of the folder of decoded images: that images were written to it unasked, or
+            that some in it were damaged; one sentence each.
     """
 
     store: PixelStore
@@ -80,7 +81,7 @@ class Prepared:
     facts: Sequence[ImageFacts | None]
     failures: Mapping[int, str]
     preprocessing: Preprocessing
-    spilled: str = ""
+    said: tuple[str, ...] = ()
 
 
 def prepare(pixels: PixelSource, options: PixelOptions) -> Prepared:
@@ -107,7 +108,7 @@ def prepare(pixels: PixelSource, options: PixelOptions) -> Prepared:
         facts=known,
         failures=failures,
         preprocessing=options.preprocessing(channels),
-        spilled=builder.spilled,
+        said=builder.said,
     )
 
 
@@ -144,6 +145,7 @@ class _Shards:
         self._folder = ShardFolder(default_cache_folder() if options.cache is None else Path(options.cache))
         self._held = 0
         self._spilled = 0
+        self._damaged: list[str] = []
         self.shards: list[Shard] = []
         self.places: dict[str, tuple[int, int]] = {}
         self.facts: dict[str, ImageFacts] = {}
@@ -153,9 +155,10 @@ class _Shards:
     ) -> tuple[list[Shard], dict[str, tuple[int, int]], dict[str, ImageFacts]]:
         with progress_of("Decoding images", len(first_of), show=self._options.progress) as advance:
             waiting: list[tuple[list[str], str]] = []
-            for digests in _buckets(sorted(first_of), self._options.image_size):
-                key = shard_key(digests, self._key)
-                stored = None if self._options.cache is None else self._folder.load(key)
+            buckets = _buckets(sorted(first_of), self._options.image_size)
+            keys = [shard_key(digests, self._key) for digests in buckets]
+            found = _bounded_map(self._pool, self._stored, keys, ahead=64)
+            for digests, key, stored in zip(buckets, keys, found, strict=True):
                 if stored is None:
                     waiting.append((digests, key))
                 else:
@@ -168,14 +171,30 @@ class _Shards:
         return self.shards, self.places, self.facts
 
     @property
-    def spilled(self) -> str:
-        if not self._spilled:
-            return ""
-        return (
-            f"Decoded images beyond memory_budget ({self._options.memory_budget:,} bytes) were written to "
-            f"{self._folder.path}: {self._spilled:,} bytes, which stay there. Pass cache= to choose the folder, or a "
-            "larger memory_budget."
-        )
+    def said(self) -> tuple[str, ...]:
+        said = []
+        if self._damaged:
+            said.append(
+                f"Damaged files of decoded images in {self._folder.path}: {len(self._damaged)}, for example "
+                f"{self._damaged[0]}.npy. They were not used, and their images were decoded again. If this happens "
+                "again, check the disk, or pass cache= with another folder."
+            )
+        if self._spilled:
+            said.append(
+                f"Decoded images beyond memory_budget ({self._options.memory_budget:,} bytes) were written to "
+                f"{self._folder.path}: {self._spilled:,} bytes, which stay there. Pass cache= to choose the folder, or "
+                "a larger memory_budget."
+            )
+        return tuple(said)
+
+    def _stored(self, key: str) -> tuple[Shard, list[ImageFacts]] | None:
+        if self._options.cache is None:
+            return None
+        try:
+            return self._folder.load(key)
+        except DamagedShardError:
+            self._damaged.append(key)
+            return None
 
     def _fill(
         self,

@@ -12,7 +12,10 @@ from medimg_cnn._types import ImageSize
 if TYPE_CHECKING:
     from medimg_cnn.data.readers import DecodedImage, ReadOptions
 
-__all__ = ["LabelKind", "Patients", "PixelSource", "Records", "SourceOptions"]
+__all__ = ["DICOM_KEYS", "LabelKind", "Patients", "PixelSource", "Records", "SourceOptions"]
+
+DICOM_KEYS = {"PatientID": "patient_id", "StudyInstanceUID": "study_uid", "SOPInstanceUID": "sop_uid"}
+"""What a row of a table of DICOM files may name -> what ``dicom_identifiers`` calls it."""
 
 LabelKind: TypeAlias = Literal["text", "boolean"]
 """Whether labels are words (or numbers), or true booleans."""
@@ -59,6 +62,8 @@ class Records:
         label_kind: "boolean" where labels are true booleans ("False" and "True").
         origin: the source in words, for messages.
         notes: what a reader should know about how the source was read, one sentence each.
+        cautions: what a reader is also to be warned of, one sentence each.
+        label_hint: where the labels may not be in the source: a sentence that says how to give them.
         patient_hint: where patients are not known but seem to be found in the source: a sentence that says where.
     """
 
@@ -72,6 +77,8 @@ class Records:
     label_kind: LabelKind = "text"
     origin: str
     notes: tuple[str, ...] = ()
+    cautions: tuple[str, ...] = ()
+    label_hint: str = ""
     patient_hint: str = ""
 
 
@@ -89,6 +96,8 @@ class SourceOptions:
     shared_patient_ids: bool = False
     one_of: tuple[str, ...] = ()
     """Labels of which a single one is enough, for an external test set."""
+    chosen: tuple[str, ...] = ()
+    """Labels whose images alone will be used; a source that has them all may leave out the others early."""
 
     @property
     def subgroup_names(self) -> tuple[str, ...]:

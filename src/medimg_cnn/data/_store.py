@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medimg_cnn._types import Image, Images, IntVector
+from medimg_cnn.errors import DataError
 
 __all__ = ["ImageFacts", "PixelStore", "Shard", "dequantise", "quantise"]
 
@@ -64,6 +65,16 @@ def dequantise(values: NDArray[Any], out: Image) -> None:
     np.divide(values, np.float32(high), out=out, dtype=np.float32, casting="unsafe")
 
 
+def _mapped(path: Path) -> NDArray[Any]:
+    try:
+        pixels: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it has been altered"
+        rule = "decoded images must stay where they are while the data set is in use"
+        raise DataError(f"{path}: {rule}; got: {reason}. Call load_dataset again.") from error
+    return pixels
+
+
 class PixelStore:
     """Random access to decoded images; safe to read from several threads.
 
@@ -107,7 +118,7 @@ class PixelStore:
         with self._lock:
             pixels = self._mapped.get(number)
             if pixels is None:
-                pixels = np.load(shard.pixels, mmap_mode="r", allow_pickle=False)
+                pixels = _mapped(shard.pixels)
                 self._mapped[number] = pixels
                 self._mapped_bytes += shard.nbytes
                 while self._mapped_bytes > self._budget and len(self._mapped) > 1:

@@ -88,6 +88,14 @@ def test_no_pairs_is_said_in_words(report: AuditReport) -> None:
         report.plot_pairs("M004")
 
 
+def test_clean_data_have_no_pairs_and_the_figure_says_so(scenes, load) -> None:  # type: ignore[no-untyped-def]
+    data, _ = load(scenes(20), np.arange(20) % 2)
+    assert data.audit.codes == ()
+    figure = data.audit.plot_pairs()
+    assert [text.get_text() for text in figure.texts] == ["No pairs to show:\nno copies, no near duplicates."]
+    assert not figure.axes
+
+
 def test_it_can_be_pickled(report: AuditReport) -> None:
     again = pickle.loads(pickle.dumps(report))
     assert again.findings == report.findings

@@ -86,6 +86,24 @@ def test_a_manifest_beside_an_archive(make_folder: Callable[..., Path], tmp_path
     assert data.train.n == 28
 
 
+@pytest.mark.parametrize("suffix", [".zip", ".tar.gz"])
+def test_the_one_folder_of_a_root_is_passed_through(tmp_path: Path, suffix: str) -> None:
+    members = {"chest/ill/1.png": b"1", "chest/normal/2.png": b"2", "LICENSE": b"free"}
+    archive = pack(tmp_path / f"x{suffix}", members)
+    short, long = ("path,label\n" + "".join(f"{top}{name},x\n" for name in ("ill/1.png", "normal/2.png"))
+                   for top in ("", "chest/"))  # fmt: skip
+    table = tmp_path / "m.csv"
+    table.write_text(short)
+    passed = open_source(table, SourceOptions(root=str(archive)))
+    assert passed.sample_ids == ["ill/1.png", "normal/2.png"]
+    assert passed.notes == (f"All images lie in the folder 'chest' of {archive}; paths are relative to it.",)
+    table.write_text(long)
+    as_it_is = open_source(table, SourceOptions(root=str(archive)))
+    assert as_it_is.sample_ids == ["chest/ill/1.png", "chest/normal/2.png"]
+    assert as_it_is.notes == ()
+    assert [passed.pixels.digest(row) for row in (0, 1)] == [as_it_is.pixels.digest(row) for row in (0, 1)]
+
+
 @pytest.mark.parametrize("suffix", [".zip", ".tar"])
 def test_members_that_lead_out_are_passed_over(tmp_path: Path, suffix: str) -> None:
     names = [

@@ -184,3 +184,35 @@ def test_a_table_that_cannot_be_read_matters_where_it_is_wanted(root: Path) -> N
         open_source(root, SourceOptions(patients="patient"))
     write(root, by_folder(SAME), {"patient": "P{i}"})
     assert open_source(root, SourceOptions(patients="patient")).patients is not None
+
+
+def test_images_of_classes_that_were_not_chosen_need_no_row(root: Path) -> None:
+    (root / "cyst").mkdir()
+    (root / "cyst/0.png").write_bytes(b"x")
+    write(root, by_folder(SAME), {"patient": "P{i}"})
+    options = SourceOptions(patients="patient", chosen=("normal", "tumour"))
+    records = open_source(root, options)
+    assert set(records.labels) == {"normal", "tumour"}
+    assert records.patients == [f"P{index}" for index in range(12)]
+    assert "Left out images of other labels than 'normal' and 'tumour': 1." in records.notes
+    write(root, by_folder(SAME) | {"cyst/0.png": "normal"}, {"patient": "P{i}"})  # wrong, but not used
+    assert open_source(root, options).sample_ids == records.sample_ids
+    with pytest.raises(LabelError, match=r"cyst/0\.png"):
+        open_source(root, SourceOptions(patients="patient"))
+    with pytest.raises(LabelError, match=r"'normal' \(6\), 'tumour' \(6\)"):
+        load_dataset(root, classes=("normal", "cysts"), patients=lambda path: path)
+
+
+def test_rows_without_an_image_are_said(root: Path) -> None:
+    gone = {f"tumour/gone{index}.png": "tumour" for index in range(5)}
+    write(root, by_folder(SAME) | gone)
+    (said,) = open_source(root, SourceOptions()).cautions
+    assert said.startswith(
+        f"{root}/labels.csv: 5 of 17 rows name no image in the folder: 'tumour/gone0.png', "
+    )
+    assert "gone2" in said
+    assert "gone3" not in said
+    two = open_source({"a": root, "b": root}, SourceOptions()).cautions
+    assert [text.split(":")[0] for text in two] == ["a", "b"]
+    write(root, {f"other/{index}.png": "x" for index in range(5)})  # of other images altogether
+    assert open_source(root, SourceOptions()).cautions == ()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from medimg_cnn.data import load_dataset
-from medimg_cnn.errors import ArgumentError, DataError, MedimgCnnWarning
+from medimg_cnn.errors import ArgumentError, DataError, LabelError, MedimgCnnWarning
 
 
 def write_dicom(path: Path, *, patient: str, study: str, instance: str, seed: int) -> None:
@@ -138,3 +139,38 @@ def test_files_without_a_patient_leave_patients_unknown(tmp_path: Path) -> None:
         load_dataset(
             path, root=tmp_path / "d", dicom_key="StudyInstanceUID", patients=lambda name: name, image_size=8
         )
+
+
+def test_those_who_do_not_know_dicom_key_are_told(tree: Path, tmp_path: Path) -> None:
+    step = rf"pass it as the source, with root='{re.escape(str(tree))}' and dicom_key= with the name"
+    with pytest.raises(LabelError, match=f"found 3 labels.*{step}"):
+        load_dataset(tree, patients=lambda path: path)
+    (tree.parent / "one").mkdir()
+    tree.rename(tree.parent / "one/dicom")
+    with pytest.raises(DataError, match=r"all 80 images lie in 'dicom'.*dicom_key="):
+        load_dataset(tmp_path / "one", patients=lambda path: path)
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for path in (tmp_path / "one").rglob("IM*"):
+        path.rename(flat / path.name)
+    with pytest.raises(DataError, match=r"80 lie in the folder itself.*dicom_key="):
+        load_dataset(flat, patients=lambda path: path)
+
+
+def test_a_table_of_identifiers_without_dicom_key_is_told(tree: Path) -> None:
+    manifest = table(tree, "PatientID", [f"PAT{index}" for index in range(40)])
+    with pytest.raises(ArgumentError, match=r"no column 'path'.*pass dicom_key='PatientID'\."):
+        load_dataset(manifest, root=tree)
+    table(tree, "path", [f"PAT{index}" for index in range(40)])
+    with pytest.raises(DataError, match=r"identifiers in the place of paths pass dicom_key="):
+        load_dataset(manifest, root=tree, patients=lambda path: path)
+
+
+def test_pictures_are_not_told_of_dicom_key(tmp_path: Path) -> None:
+    for index in range(3):
+        path = tmp_path / "pictures" / str(index) / "1.png"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"\x89PNG")
+    with pytest.raises(LabelError) as caught:
+        load_dataset(tmp_path / "pictures", patients=lambda path: path)
+    assert "dicom_key" not in str(caught.value)

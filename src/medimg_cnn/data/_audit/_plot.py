@@ -17,10 +17,14 @@ __all__ = ["plot_pairs"]
 _COLUMNS = 3
 
 
-def plot_pairs(material: Material, pairs: PairTable, chosen: IntVector) -> Figure:
-    """Return a figure with the chosen pairs; see ``AuditReport.plot_pairs``."""
+def plot_pairs(material: Material, pairs: PairTable, chosen: IntVector, *, none: str) -> Figure:
+    """Return a figure with the chosen pairs, or, without any, the text ``none``; see ``AuditReport.plot_pairs``."""
     from matplotlib.figure import Figure
 
+    if chosen.size == 0:
+        figure = Figure(figsize=(_COLUMNS * 3.2, 1.5))
+        figure.text(0.5, 0.5, none, ha="center", va="center")
+        return figure
     height, width, _ = material.image_shape
     across = min(_COLUMNS, len(chosen))
     down = -(-len(chosen) // across)

@@ -166,11 +166,11 @@ class AuditReport:
 
         Args:
             code: of a finding about pairs, for example "M004"; by default all pairs that were found, those that
-                cross parts or labels first.
+                cross parts or labels first; where there are none the figure says so.
             most: pairs shown at most.
 
         Raises:
-            ArgumentError: there are no such pairs.
+            ArgumentError: the finding is not there, or is not about pairs.
         """
         from medimg_cnn.data._audit._plot import plot_pairs
 
@@ -187,10 +187,12 @@ class AuditReport:
             names = [tuple(sorted(pair)) for pair in material.sample_ids[pairs.rows].tolist()]
             chosen = np.array([index for index, pair in enumerate(names) if pair in found], dtype=np.int64)
             chosen = chosen[np.argsort(-pairs.similarity[chosen], kind="stable")]
-        if chosen.size == 0:
-            about = "there are no copies" if code is None else f"no finding {code!r} is about pairs"
-            raise ArgumentError(f"code: {about}; the findings are {', '.join(self.codes) or 'none'}.")
-        return plot_pairs(material, pairs, chosen[:most])
+        if chosen.size == 0 and code is not None:
+            raise ArgumentError(
+                f"code: no finding {code!r} is about pairs; the findings are {', '.join(self.codes) or 'none'}."
+            )
+        near = "near duplicates were not looked for" if math.isnan(self.limit) else "no near duplicates"
+        return plot_pairs(material, pairs, chosen[:most], none=f"No pairs to show:\nno copies, {near}.")
 
     def to_dict(self, *, samples: bool = False) -> dict[str, Any]:
         """Return the report as JSON values, with a format version.

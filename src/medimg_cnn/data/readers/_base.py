@@ -12,7 +12,7 @@ from medimg_cnn._types import Image, ImageSize
 from medimg_cnn.data.readers._options import ReadOptions
 from medimg_cnn.errors import DataError, ImageReadError
 
-__all__ = ["HEAD_SIZE", "DecodedImage", "Reader", "check_pixels", "unreadable"]
+__all__ = ["HEAD_SIZE", "DecodedImage", "Reader", "check_pixels", "pass_option", "unreadable"]
 
 HEAD_SIZE = 4096
 """How many bytes of a file a reader sees before it says whether the file is its own."""
@@ -95,6 +95,16 @@ def unreadable(rule: str, value: object, next_step: str) -> ImageReadError:
     return ImageReadError(f"{rule}; got {value}. {next_step}")
 
 
+def pass_option(setting: str) -> str:
+    """Return the next step "give this option of reading", as it is typed.
+
+    Example:
+        >>> pass_option("frame=0")
+        'Pass read=ReadOptions(frame=0) to load_dataset, or frame=0 to read_image.'
+    """
+    return f"Pass read=ReadOptions({setting}) to load_dataset, or {setting} to read_image."
+
+
 def check_pixels(height: int, width: int, options: ReadOptions, *, frames: int = 1) -> None:
     """Refuse an image whose header announces more pixels than allowed.
 
@@ -111,5 +121,5 @@ def check_pixels(height: int, width: int, options: ReadOptions, *, frames: int =
         raise unreadable(
             f"an image may have at most {options.max_pixels:,} pixels",
             f"{height:,} x {width:,}" + (f" in {frames:,} frames" if frames > 1 else ""),
-            "If the file is to be trusted, pass a larger max_pixels.",
+            f"{pass_option(f'max_pixels={height * width * frames:_}')} Do so for files that you trust only.",
         )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from medimg_cnn._types import Image, ImageSize
-from medimg_cnn.data.readers._base import DecodedImage, check_pixels, unreadable
+from medimg_cnn.data.readers._base import DecodedImage, check_pixels, pass_option, unreadable
 from medimg_cnn.data.readers._dicom_file import DicomFile
 from medimg_cnn.data.readers._dicom_header import open_dicom
 from medimg_cnn.data.readers._dicom_values import color_values, display_values
@@ -110,14 +110,14 @@ def _frame(file: DicomFile, options: ReadOptions) -> int:
             raise unreadable(
                 "frame must be given for a DICOM file with more than one",
                 f"{file.frames} frames and no frame",
-                f"Pass frame=0 to frame={file.frames - 1}.",
+                f"{pass_option('frame=0')} There are 0 to {file.frames - 1}.",
             )
         return 0
     if options.frame >= file.frames:
         raise unreadable(
             f"frame must be below the number of frames, {file.frames}",
             options.frame,
-            f"Pass a frame from 0 to {file.frames - 1}.",
+            f"{pass_option('frame=0')} There are 0 to {file.frames - 1}.",
         )
     return options.frame
 

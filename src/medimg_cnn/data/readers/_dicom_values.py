@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medimg_cnn._types import Image
-from medimg_cnn.data.readers._base import unreadable
+from medimg_cnn.data.readers._base import pass_option, unreadable
 from medimg_cnn.data.readers._dicom_file import DicomFile
 from medimg_cnn.data.readers._options import ReadOptions
 from medimg_cnn.data.readers._values import check_finite, map_linear, map_window, scale_values
@@ -195,5 +195,5 @@ def _first(value: Any) -> float | None:
     if value is None or value == "":
         return None
     if isinstance(value, (str, bytes)):  # pydicom leaves what is no number as text
-        raise unreadable("a window must be given in numbers", "text", "Pass window=(centre, width).")
+        raise unreadable("a window must be given in numbers", "text", pass_option("window=(centre, width)"))
     return float(value)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from medimg_cnn._types import ImageSize
 from medimg_cnn._validation import import_optional
-from medimg_cnn.data.readers._base import DecodedImage, check_pixels, unreadable
+from medimg_cnn.data.readers._base import DecodedImage, check_pixels, pass_option, unreadable
 from medimg_cnn.data.readers._options import ReadOptions
 from medimg_cnn.data.readers._values import check_finite, map_window, scale_values
 
@@ -110,14 +110,14 @@ def _slice(volume: Any, options: ReadOptions) -> tuple[NDArray[Any], int]:
         raise unreadable(
             "frame must be given for a volume",
             f"{count} slices and no frame",
-            f"Pass frame=0 to {count - 1}.",
+            f"{pass_option(f'frame={count // 2}')} There are 0 to {count - 1}.",
         )
     frame = options.frame or 0
     if frame >= count:
         raise unreadable(
             f"frame must be below the number of slices, {count}",
             frame,
-            f"Pass a frame from 0 to {count - 1}.",
+            f"{pass_option(f'frame={count // 2}')} There are 0 to {count - 1}.",
         )
     index: list[int | slice] = [slice(None)] * 3 + [0] * (len(shape) - 3)
     index[stored[cut]] = count - 1 - frame if backwards[cut] else frame

@@ -6,6 +6,7 @@ Colour profiles and the gamma of a PNG are not applied: the values are taken as 
 from __future__ import annotations
 
 import importlib
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -13,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medimg_cnn._types import Image, ImageSize
-from medimg_cnn.data.readers._base import DecodedImage, check_pixels, unreadable
+from medimg_cnn.data.readers._base import DecodedImage, check_pixels, pass_option, unreadable
 from medimg_cnn.data.readers._options import ReadOptions
 from medimg_cnn.data.readers._pillow_values import Planes, planes_of
 from medimg_cnn.data.readers._sniff import pillow_format
-from medimg_cnn.data.readers._tiff import count_pages
+from medimg_cnn.data.readers._tiff import count_pages, quiet_libtiff
 from medimg_cnn.data.readers._values import scale_values
 from medimg_cnn.errors import ImageReadError
 
@@ -70,10 +71,11 @@ class PillowReader:
             raise unreadable(
                 "window is for DICOM and NIfTI, whose values have units",
                 f"a {format_name} file",
-                "Use value_range for the values of pictures.",
+                f"{pass_option('value_range=(low, high)')} That is for the values of pictures.",
             )
         try:
-            return _decode(stream, format_name, options, minimum_size)
+            with quiet_libtiff() if format_name == "TIFF" else nullcontext():
+                return _decode(stream, format_name, options, minimum_size)
         except ImageReadError:
             raise
         except Exception as error:
@@ -168,7 +170,9 @@ def _refuse_truncation_switch() -> None:
 def _check_frame(frame: int | None, frames: int) -> None:
     if frame is not None and frame >= frames:
         raise unreadable(
-            f"frame must be below the number of frames, {frames}", frame, f"Pass 0 to {frames - 1}."
+            f"frame must be below the number of frames, {frames}",
+            frame,
+            f"{pass_option('frame=0')} There are 0 to {frames - 1}.",
         )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medimg_cnn._types import Image
-from medimg_cnn.data.readers._base import unreadable
+from medimg_cnn.data.readers._base import pass_option, unreadable
 from medimg_cnn.data.readers._options import ValueRange
 
 __all__ = ["check_finite", "map_linear", "map_window", "scale_values"]
@@ -57,7 +57,7 @@ def scale_values(values: NDArray[Any], full: tuple[float, float] | None, value_r
             raise unreadable(
                 "float values must lie in 0 to 1, since their range is not in the file",
                 f"{smallest:g} to {largest:g}",
-                "Pass value_range=(low, high) for the dataset, or window for DICOM and NIfTI.",
+                f"{pass_option('value_range=(low, high)')} For DICOM and NIfTI there is also window=(centre, width).",
             )
     return map_linear(values, low, high)
 
@@ -101,7 +101,9 @@ def map_window(values: NDArray[Any], centre: float, width: float, *, function: s
     function = function.upper()
     if function == "LINEAR":
         if width < 1:
-            raise unreadable("a window must be at least 1 wide", f"{width:g}", "Pass window=(centre, width).")
+            raise unreadable(
+                "a window must be at least 1 wide", f"{width:g}", pass_option("window=(centre, width)")
+            )
         if width == 1:  # a step
             return (values > centre - 0.5).astype(np.float32)
         half = (width - 1) / 2
@@ -114,5 +116,5 @@ def map_window(values: NDArray[Any], centre: float, width: float, *, function: s
     raise unreadable(
         "the window function must be LINEAR, LINEAR_EXACT or SIGMOID",
         "another",
-        "Pass window=(centre, width).",
+        pass_option("window=(centre, width)"),
     )

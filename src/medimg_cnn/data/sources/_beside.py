@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from medimg_cnn.data._records import SourceOptions
+from medimg_cnn.data.sources._dicom_hint import hint_for_tree
 from medimg_cnn.data.sources._files import Tree
 from medimg_cnn.data.sources._manifest import split_column
 from medimg_cnn.data.sources._parts import canonical_part
@@ -21,6 +22,8 @@ from medimg_cnn.data.sources._tables import (
 from medimg_cnn.errors import ArgumentError, DataError, LabelError, MissingDependencyError
 
 __all__ = ["Beside"]
+
+_NAMED = 3
 
 
 class Beside:
@@ -37,6 +40,7 @@ class Beside:
         self, root: Tree, paths: Sequence[str], labels: Sequence[str], options: SourceOptions
     ) -> None:
         self._root, self._paths, self._labels, self._options = root, paths, labels, options
+        self._every = frozenset(paths)
         self._tables: list[TextTable] = []
         self._unreadable: dict[str, Exception] = {}
         self._used: TextTable | None = None
@@ -48,6 +52,10 @@ class Beside:
                         self._tables.append(read_table_stream(stream, file))
                 except (DataError, MissingDependencyError) as error:
                     self._unreadable[file] = error
+
+    def keep(self, paths: Sequence[str]) -> None:
+        """Go on with these images only: tables need say nothing of the others."""
+        self._paths = paths
 
     def join(self, wanted: Sequence[str]) -> tuple[dict[str, list[str]], list[str] | None]:
         """Return the wanted columns, and the parts that the same table gives, in the order of the images.
@@ -68,10 +76,11 @@ class Beside:
                 )
         missing = [path for path in self._paths if path not in rows]
         if missing:
-            raise DataError(
+            text = (
                 f"{table.name}: must have a row for every image of the folder; {len(missing)} of {len(self._paths)} "
                 f"have none, for example {missing[0]!r}. Its paths must be relative to {self._root.name}."
             )
+            raise DataError(f"{text} {hint_for_tree(self._root, self._paths)}".rstrip())
         order = [rows[path] for path in self._paths]
         found = {name: table.column(name, argument="patients or subgroups") for name in wanted}
         parts = split_column(table, self._options.split)
@@ -81,7 +90,9 @@ class Beside:
         return columns, None if parts is None else [parts[row] for row in order]
 
     def check_labels(self) -> None:
-        """Compare the column of labels of each table with the folders.
+        """Compare the column of labels of each table with the folders; to be called before ``keep``.
+
+        Where labels were chosen, only their images count.
 
         Raises:
             LabelError: a table contradicts the folders.
@@ -96,7 +107,7 @@ class Beside:
                 for path, folder in zip(self._paths, self._labels, strict=True)
                 if path in rows and not is_missing(cells[rows[path]], word_none=True)
             ]
-            wrong = _contradictions(said, set(self._labels))
+            wrong = _contradictions(said, set(self._labels), set(self._options.chosen))
             if wrong:
                 listed = "; ".join(f"{path!r} is {text!r} there{why}" for path, text, why in wrong[:3])
                 raise LabelError(
@@ -121,6 +132,20 @@ class Beside:
                 )
         return tuple(said)
 
+    def cautions(self) -> tuple[str, ...]:
+        """Return a sentence for each table about the images of this folder that has rows for others, too."""
+        said = []
+        for table in self._tables:
+            rows = [relative_key(cell) for cell in self._cells(table) if not is_missing(cell)]
+            gone = [path for path in rows if path not in self._every]
+            if 0 < len(gone) < len(rows):
+                more = ", ..." if len(gone) > _NAMED else ""
+                said.append(
+                    f"{self._root.name}/{table.name}: {len(gone)} of {len(rows)} rows name no image in the folder: "
+                    f"{', '.join(map(repr, gone[:_NAMED]))}{more}. Look whether files are missing or were renamed."
+                )
+        return tuple(said)
+
     def patient_hint(self) -> str:
         """Return where patient ids seem to be, and how to have them used; "" where no table seems to have them."""
         found = {
@@ -138,13 +163,16 @@ class Beside:
 
     def _rows(self, table: TextTable) -> Mapping[str, int]:
         """Return path -> row of the images that are in a table; nothing where it has no column of paths."""
-        try:
-            cells = table.columns[table.path_column(self._options.path)]
-        except ArgumentError:
-            return {}
         known = set(self._paths)
-        rows = {relative_key(cell): row for row, cell in enumerate(cells)}
+        rows = {relative_key(cell): row for row, cell in enumerate(self._cells(table))}
         return {path: row for path, row in rows.items() if path in known}
+
+    def _cells(self, table: TextTable) -> Sequence[str]:
+        """Return the paths that a table names; none where it has no column of them."""
+        try:
+            return table.columns[table.path_column(self._options.path)]
+        except ArgumentError:
+            return ()
 
     def _the_table(self, wanted: Sequence[str]) -> TextTable:
         listed = ", ".join(map(repr, wanted))
@@ -169,9 +197,11 @@ class Beside:
 
 
 def _contradictions(
-    said: Sequence[tuple[str, str, str]], folders: Collection[str]
+    said: Sequence[tuple[str, str, str]], folders: Collection[str], chosen: Collection[str]
 ) -> list[tuple[str, str, str]]:
     """Return (path, label in the table, reason) of each (path, folder, label) that contradicts its folder.
+
+    ``chosen`` are the folders that are looked at, all where it is empty.
 
     A label that is the name of a folder stands for it. Of other words, such as "1", neither most images of the folder
     may have another one, nor most images with this word lie in another folder: then the table may be finer or coarser
@@ -186,6 +216,8 @@ def _contradictions(
         usual_folder.setdefault(text, folder)
     wrong = []
     for path, folder, text in said:
+        if chosen and folder not in chosen:
+            continue
         if _word(text) in named:
             if named[_word(text)] != folder:
                 wrong.append((path, text, ""))

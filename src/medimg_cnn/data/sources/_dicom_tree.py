@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from medimg_cnn._validation import check_choice, explain
-from medimg_cnn.data._records import Records, SourceOptions
+from medimg_cnn.data._records import DICOM_KEYS, Records, SourceOptions
 from medimg_cnn.data.sources._files import FoundFiles, Tree, choose_images
 from medimg_cnn.data.sources._manifest import label_column, patient_hint, split_column
 from medimg_cnn.data.sources._patients import patients_from_cells, patients_from_paths
@@ -16,8 +16,6 @@ from medimg_cnn.data.sources._tables import TextTable
 from medimg_cnn.errors import DataError, ImageReadError
 
 __all__ = ["read_dicom_tree"]
-
-_KEYS = {"PatientID": "patient_id", "StudyInstanceUID": "study_uid", "SOPInstanceUID": "sop_uid"}
 
 
 def read_dicom_tree(table: TextTable, tree: Tree, options: SourceOptions) -> Records:
@@ -30,20 +28,20 @@ def read_dicom_tree(table: TextTable, tree: Tree, options: SourceOptions) -> Rec
         DataError: an identifier occurs in two rows, or no file belongs to any row.
         ArgumentError: a named column is not there.
     """
-    key = check_choice("dicom_key", options.dicom_key, tuple(_KEYS))
+    key = check_choice("dicom_key", options.dicom_key, tuple(DICOM_KEYS))
     column = options.path if options.path in table and key not in table else key
     cells = table.complete_column(column, argument="dicom_key", next_step="Remove these rows.")
     row_of = _rows_by_key(cells, table, column)
     found = choose_images(tree)
     identifiers = _identifiers(tree, found)
-    chosen = [(path, ids) for path, ids in identifiers if ids[_KEYS[key]] in row_of]
+    chosen = [(path, ids) for path, ids in identifiers if ids[DICOM_KEYS[key]] in row_of]
     if not chosen:
         raise DataError(
             f"{table.name}: the column {column!r} must hold the {key} of files below {tree.name}; it holds none of the "
             f"{len(identifiers)} DICOM files there. Check the key, and that identifiers were not replaced."
         )
     paths = [path for path, _ in chosen]
-    rows = [row_of[ids[_KEYS[key]]] for _, ids in chosen]
+    rows = [row_of[ids[DICOM_KEYS[key]]] for _, ids in chosen]
     patients, said = _patients(table, options, rows, chosen, identifiers)
     labels, kind = label_column(table, options.label)
     parts = split_column(table, options.split)

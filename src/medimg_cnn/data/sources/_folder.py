@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from medimg_cnn.data._positive import others_left_out
 from medimg_cnn.data._records import Records, SourceOptions
 from medimg_cnn.data.sources._beside import Beside
+from medimg_cnn.data.sources._dicom_hint import hint_for_tree
 from medimg_cnn.data.sources._files import OTHER_FILES, Below, FoundFiles, Tree, choose_images
 from medimg_cnn.data.sources._parts import canonical_part
 from medimg_cnn.data.sources._patients import patients_from_cells, patients_from_paths
@@ -44,6 +46,13 @@ def read_folder(root: Tree, options: SourceOptions, *, packed: bool = False) -> 
         found, labels = _by_class(root, found, options.one_of)
     beside = Beside(root, found.paths, labels, options)
     beside.check_labels()
+    chosen = options.chosen if set(options.chosen) <= set(labels) else ()  # a misspelt one is an error later
+    keep = [index for index, label in enumerate(labels) if not chosen or label in chosen]
+    dropped = others_left_out(options.chosen, len(labels) - len(keep))
+    found.paths = [found.paths[index] for index in keep]
+    labels = [labels[index] for index in keep]
+    parts = None if parts is None else [parts[index] for index in keep]
+    beside.keep(found.paths)
     named = options.patients if isinstance(options.patients, str) else None
     wanted = [*options.subgroup_names, *([] if named is None else [named])]
     columns: Mapping[str, list[str]] = {}
@@ -74,7 +83,10 @@ def read_folder(root: Tree, options: SourceOptions, *, packed: bool = False) -> 
             *((f"All images lie in the folder {top!r}; paths are relative to it.",) if top else ()),
             *found.notes(),
             *beside.notes(),
+            *dropped,
         ),
+        cautions=beside.cautions(),
+        label_hint=hint_for_tree(root, found.paths),
         patient_hint=beside.patient_hint() if patients is None else "",
     )
 
@@ -107,10 +119,11 @@ def _only_folder(paths: Sequence[str], classes: Sequence[str]) -> str:
 def _by_class(root: Tree, found: FoundFiles, one_of: Sequence[str]) -> tuple[FoundFiles, list[str]]:
     inside = [path for path in found.paths if "/" in path]
     if not inside:
-        raise DataError(
+        text = (
             f"{root.name}: images must lie in one sub-folder for each class; {len(found.paths)} lie in the folder "
             "itself. Move them into two folders, or pass a CSV manifest with the columns path and label instead."
         )
+        raise DataError(f"{text} {hint_for_tree(root, found.paths)}".rstrip())
     ignored = Counter(found.ignored)
     if len(inside) < len(found.paths):
         ignored["images outside the folders of the classes"] = len(found.paths) - len(inside)
@@ -133,8 +146,8 @@ def _one_class(root: Tree, paths: Sequence[str]) -> str:
     )
     return (
         f"{root.name}: a folder must hold one sub-folder for each of two classes; all {len(paths)} images lie in "
-        f"{only!r}.{empty} {step} For a test set of one class use load_external."
-    )
+        f"{only!r}.{empty} {step} For a test set of one class use load_external. {hint_for_tree(root, paths)}"
+    ).rstrip()
 
 
 def _by_part(found: FoundFiles) -> tuple[FoundFiles, list[str], list[str]]:

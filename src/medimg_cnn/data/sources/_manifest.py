@@ -11,7 +11,7 @@ from pathlib import Path
 from medimg_cnn._validation import explain
 from medimg_cnn.data._positive import label_text
 from medimg_cnn.data._records import LabelKind, Records, SourceOptions
-from medimg_cnn.data.sources._files import Tree, is_inside
+from medimg_cnn.data.sources._files import Below, Tree, is_inside
 from medimg_cnn.data.sources._parts import canonical_parts
 from medimg_cnn.data.sources._patients import patient_column, patients_from_cells, patients_from_paths
 from medimg_cnn.data.sources._tables import TextTable
@@ -20,8 +20,8 @@ from medimg_cnn.errors import ArgumentError, DataError
 __all__ = ["from_working_folder", "label_column", "patient_hint", "read_manifest", "split_column"]
 
 
-def read_manifest(table: TextTable, tree: Tree, options: SourceOptions) -> Records:
-    """Read a manifest.
+def read_manifest(table: TextTable, tree: Tree, options: SourceOptions, *, packed: bool = False) -> Records:
+    """Read a manifest; in an archive (``packed``) all files may lie in one folder, which is passed through.
 
     Raises:
         DataError: a path occurs twice or leaves the root, or a label or patient id is missing.
@@ -30,6 +30,9 @@ def read_manifest(table: TextTable, tree: Tree, options: SourceOptions) -> Recor
     name = table.path_column(options.path)
     cells = table.complete_column(name, argument="path", next_step="Remove these rows.")
     paths = _relative(cells, tree, table)
+    top = _passed_through(tree, paths) if packed else ""
+    if top:
+        tree = Below(tree, top)
     labels, kind = label_column(table, options.label)
     patients = options.patients
     return Records(
@@ -48,7 +51,20 @@ def read_manifest(table: TextTable, tree: Tree, options: SourceOptions) -> Recor
         label_kind=kind,
         origin=table.origin or table.name,
         patient_hint=patient_hint(table) if patients is None else "",
+        notes=(f"All images lie in the folder {top!r} of {options.root}; paths are relative to it.",)
+        if top
+        else (),
     )
+
+
+def _passed_through(tree: Tree, paths: Sequence[str]) -> str:
+    """Return the one folder of a tree where paths are relative to it, and none to the tree itself; else ""."""
+    files = set(tree.files().paths)
+    tops = {path.split("/", maxsplit=1)[0] for path in files if "/" in path}
+    if len(tops) != 1 or not files.isdisjoint(paths):
+        return ""
+    top = next(iter(tops))
+    return "" if files.isdisjoint(f"{top}/{path}" for path in paths) else top
 
 
 def patient_hint(table: TextTable) -> str:

@@ -98,7 +98,7 @@ def _open_table(table: TextTable, folder: Path | None, options: SourceOptions) -
         )
     if options.dicom_key is not None:
         return read_dicom_tree(table, _tree(root), options)
-    return read_manifest(table, _tree(root), options)
+    return read_manifest(table, _tree(root), options, packed=not root.is_dir())
 
 
 def _check_table_arguments(source: Any, options: SourceOptions, unused: Mapping[str, str]) -> None:

@@ -64,8 +64,10 @@ def join_sites(
         columns=columns,
         label_kind="boolean" if all(table.label_kind == "boolean" for table in tables) else "text",
         origin=" + ".join(found),
+        label_hint=next((table.label_hint for table in tables if table.label_hint), ""),
         patient_hint=next((table.patient_hint for table in tables if table.patient_hint), ""),
         notes=(*(f"{site}: {note}" for site, table in found.items() for note in table.notes), *said),
+        cautions=tuple(f"{site}: {text}" for site, table in found.items() for text in table.cautions),
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, BinaryIO
 
 from medimg_cnn._validation import import_optional, suggest
+from medimg_cnn.data._records import DICOM_KEYS
 from medimg_cnn.errors import ArgumentError, DataError
 
 if TYPE_CHECKING:
@@ -95,7 +96,14 @@ class TextTable:
             usual = [column for column in self.columns if column.casefold() in PATH_NAMES]
             if len(usual) == 1:
                 return usual[0]
-        self.column(name, argument="path")
+        try:
+            self.column(name, argument="path")
+        except ArgumentError as error:
+            key = next((key for key in DICOM_KEYS if key in self.columns), None)
+            if key is None:
+                raise
+            step = f"If its rows name DICOM files by {key!r}, pass dicom_key={key!r}."
+            raise ArgumentError(f"{error} {step}") from error
         return name
 
 
