@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import uuid
+import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 from medimg_cnn._environment import describe_environment
 from medimg_cnn._types import PathLike
 from medimg_cnn._validation import check_integer
-from medimg_cnn.errors import ArgumentError
+from medimg_cnn.errors import ArgumentError, MedimgCnnWarning
 from medimg_cnn.training._callbacks import CallbackObserver, check_callbacks
 from medimg_cnn.training._config import CalibrationMethod, Loss, Precision, Rule, Sampling, TrainerConfig
 from medimg_cnn.training._devices import DeviceChoice, Devices, check_devices
@@ -245,6 +246,7 @@ class Trainer:
             stack.enter_context(peers(devices))
             with all_or_none(devices):
                 self._check(train, validation)
+                _warn_of_smoothing(self.config)
                 if devices.leads:
                     prepare_directory(folder, overwrite=self._overwrite, resume=unfinished is not None)
                     if unfinished is not None:
@@ -373,6 +375,19 @@ class Trainer:
 
 
 _OPTIONS = [name for name in inspect.signature(Trainer).parameters if name not in {"model", "unknown"}]
+
+
+def _warn_of_smoothing(config: TrainerConfig) -> None:
+    s = config.label_smoothing
+    if s == 0.0 or config.calibration != "none":
+        return
+    warnings.warn(
+        f"label_smoothing={s:g} pulls the probabilities towards 0.5: the network learns {s:g} where the truth is 0, and "
+        f"{s + 0.01 * (1 - 2 * s):.2g} where it is 0.01. The ranking does not suffer, the probabilities do. Pass "
+        "calibration='platt', which is fitted on validation, or leave label_smoothing out.",
+        MedimgCnnWarning,
+        stacklevel=3,
+    )
 
 
 def _check_together(train: ImageSource, validation: ImageSource) -> None:
