@@ -30,7 +30,7 @@ from medimg_cnn.training._resume import Unfinished, read_unfinished
 from medimg_cnn.training._run import RESULT_FILE, Run, load_run
 from medimg_cnn.training._session import Session
 from medimg_cnn.training._signals import StopRequested
-from medimg_cnn.training._source import ImageSource, check_source
+from medimg_cnn.training._source import ImageSource, check_development
 from medimg_cnn.training._step import logit_model
 from medimg_cnn.training._together import all_or_none, peers, same
 from medimg_cnn.training._tracker import Tracker, TrackerObserver, check_trackers
@@ -232,8 +232,9 @@ class Trainer:
             had, so that each call of ``fit`` (each fold, say) starts from the same ones.
 
         Raises:
-            ArgumentError: the images do not fit the model, training holds one class only, or validation has
-                other classes or shares a patient with training; or ``directory`` cannot take the run.
+            ArgumentError: the images do not fit the model, one of the two is the test split, training holds one class
+                only, or validation has other classes or shares a patient with training; or ``directory`` cannot take
+                the run.
             DataError: after ``resume``, the images are not those that the run began with.
             TrainingError: the loss became infinite or NaN; the message names the batch's images.
             TrainingInterrupted: Ctrl-C was pressed. The step that runs is finished, and what was reached is saved.
@@ -354,7 +355,7 @@ class Trainer:
         for name, source in (("train", train), ("validation", validation)):
             if source is None:
                 continue
-            check_source(name, source, example="data.train, data.validation")
+            check_development(name, source)
             if tuple(source.image_shape) != expected:
                 raise ArgumentError(
                     f"{name}: images must have the shape {expected} of the model's input; got {source.image_shape}. "

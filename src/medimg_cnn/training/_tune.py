@@ -26,7 +26,7 @@ from medimg_cnn.training._loop import Loop
 from medimg_cnn.training._observers import Observer
 from medimg_cnn.training._outcome import describe
 from medimg_cnn.training._search_space import Between, SearchSpace, label
-from medimg_cnn.training._source import ImageSource, check_source
+from medimg_cnn.training._source import ImageSource, check_development
 from medimg_cnn.training._trainer import Trainer
 from medimg_cnn.training._tuning import Trial, Tuning
 
@@ -133,12 +133,7 @@ def _check(
     train: ImageSource, validation: ImageSource, build_model: Any, space: SearchSpace, augment: Any
 ) -> None:
     for name, source in (("train", train), ("validation", validation)):
-        check_source(name, source, example="data.train, data.validation")
-        if source.part == "test":
-            raise ArgumentError(
-                f"{name}: must not be the test split, which judges what was chosen here. "
-                "Pass data.train, data.validation."
-            )
+        check_development(name, source)
     if np.unique(validation.labels).size < 2:
         raise ArgumentError(
             "validation: must hold both classes, because AUROC is what chooses. Load the dataset with a larger "
