@@ -94,7 +94,7 @@ def _augment(record: RunRecord, given: Any) -> Any:
     before = record.augment
     if given is not None:
         said = describe(given)
-        # An object without to_dict is described by its repr, which may hold an address.
+        # An object without to_dict is described by its repr, which need not say what it does.
         if before is None or (isinstance(before, dict) and json.loads(json.dumps(said)) != before):
             raise ArgumentError(f"augment: must be that of the run, {before}; got {said}. Leave it out.")
         return given

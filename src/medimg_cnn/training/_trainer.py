@@ -383,8 +383,8 @@ def _warn_of_smoothing(config: TrainerConfig) -> None:
     if s == 0.0 or config.calibration != "none":
         return
     warnings.warn(
-        f"label_smoothing={s:g} pulls the probabilities towards 0.5: the network learns {s:g} where the truth is 0, and "
-        f"{s + 0.01 * (1 - 2 * s):.2g} where it is 0.01. The ranking does not suffer, the probabilities do. Pass "
+        f"label_smoothing={s:g} pulls the probabilities towards 0.5: the network learns {s:g} where the truth is 0, "
+        f"and {s + 0.01 * (1 - 2 * s):.2g} where it is 0.01. The ranking does not suffer, the probabilities do. Pass "
         "calibration='platt', which is fitted on validation, or leave label_smoothing out.",
         MedimgCnnWarning,
         stacklevel=3,
