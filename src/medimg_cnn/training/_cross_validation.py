@@ -14,7 +14,7 @@ from medimg_cnn._types import PathLike
 from medimg_cnn._validation import explain
 from medimg_cnn.artifacts import OperatingPoint, Predictions
 from medimg_cnn.data import Dataset, KFold, Split, Splitter
-from medimg_cnn.errors import ArgumentError, SplitError
+from medimg_cnn.errors import ArgumentError, ArtifactError, SplitError
 from medimg_cnn.training._config import TrainerConfig
 from medimg_cnn.training._ensemble import Combine, Ensemble, finite_logit
 from medimg_cnn.training._run import RECORD_FILE, RESULT_FILE, Run
@@ -137,7 +137,12 @@ def _gone_on_with(
     folder: Path, model: Any, augment: Any, config: TrainerConfig, *, progress: bool
 ) -> Trainer:
     """Return the trainer of a run that is there; refuse one of another recipe."""
-    trainer = Trainer.resume(folder, augment=augment, progress=progress)
+    try:
+        trainer = Trainer.resume(folder, augment=augment, progress=progress)
+    except (
+        ArtifactError
+    ):  # it has layers of the user's own; what is damaged is so for the second call as well
+        trainer = Trainer.resume(folder, model=model, augment=augment, progress=progress)
     same = {
         "config": trainer.config == config,
         "augment": (trainer.augment is None) == (augment is None),

@@ -253,7 +253,7 @@ class Trainer:
                     if unfinished is not None:
                         unfinished.check_images(train, validation)
             if unfinished is not None and folder is not None and (folder / RESULT_FILE).is_file():
-                return load_run(folder)
+                return load_run(folder, model=unfinished.given)
             with all_or_none(devices):
                 environment = describe_environment(devices)
                 if unfinished is not None and devices.leads:
