@@ -143,6 +143,12 @@ def test_what_cannot_be_pooled_is_refused(data: mc.Dataset) -> None:
         cross_validate(data.train, build)
     with pytest.raises(ArgumentError, match="build_model: must be a function"):
         cross_validate(data, build(data))
+    with pytest.raises(
+        ArgumentError, match=r"'epochs' is not an option of cross_validate\. .* config=Trainer"
+    ):
+        cross_validate(data, build, epochs=2)
+    with pytest.raises(ArgumentError, match="Did you mean 'splitter'"):
+        cross_validate(data, build, split=KFold(k=2))
 
 
 def test_an_ensemble_is_the_mean_of_its_runs(data: mc.Dataset, runs: list[Run]) -> None:

@@ -257,6 +257,15 @@ def test_wrong_arguments_are_refused(sources: tuple[Any, Any], make_source: Any,
         tune(*sources, build(), space=SPACE)
 
 
+def test_options_of_the_training_are_asked_for_in_config(sources: tuple[Any, Any]) -> None:
+    with pytest.raises(
+        ArgumentError, match=r"'epochs' is not an option of tune\. .* config=TrainerConfig\(epochs"
+    ):
+        search(sources, epochs=3)
+    with pytest.raises(ArgumentError, match="Did you mean 'trials'"):
+        search(sources, trial=3)
+
+
 def test_augmentation_is_scaled(sources: tuple[Any, Any]) -> None:
     augment = mc.augmentations.Noise(sigma=0.1)
     found = search(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Never
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from medimg_cnn.training._config import TrainerConfig
 from medimg_cnn.training._ensemble import Combine, Ensemble, finite_logit
 from medimg_cnn.training._run import RECORD_FILE, RESULT_FILE, Run
 from medimg_cnn.training._trainer import Trainer
+from medimg_cnn.training._unknown import refuse_options_of_config
 
 __all__ = ["CrossValidation", "cross_validate"]
 
@@ -66,6 +67,7 @@ def cross_validate(
     seed: int = 0,
     directory: PathLike | None = None,
     progress: bool = True,
+    **unknown: Never,
 ) -> CrossValidation:
     """Train on each division of a dataset and pool what the runs say of the images they were not trained on.
 
@@ -83,11 +85,13 @@ def cross_validate(
         directory: where to keep the runs, one folder each; None: nowhere. Where some are there already they are
             loaded, or gone on with, if they began with the same recipe.
         progress: see ``Trainer``.
+        **unknown: none; another keyword is refused, with what to pass instead.
 
     Raises:
         ArgumentError: an argument breaks its rule, or ``directory`` holds runs of another recipe.
         SplitError: the images cannot be divided so, or an image is tested twice.
     """
+    refuse_options_of_config(cross_validate, unknown)
     if not isinstance(data, Dataset):
         raise ArgumentError(explain("data", "must be a Dataset of load_dataset", data))
     # A Keras model can be called, but makes no new model.

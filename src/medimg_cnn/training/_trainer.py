@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import inspect
 import uuid
-import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,12 +15,13 @@ import numpy as np
 from medimg_cnn._environment import describe_environment
 from medimg_cnn._types import PathLike
 from medimg_cnn._validation import check_integer
-from medimg_cnn.errors import ArgumentError, MedimgCnnWarning
+from medimg_cnn.errors import ArgumentError
 from medimg_cnn.training._callbacks import CallbackObserver, check_callbacks
 from medimg_cnn.training._config import CalibrationMethod, Loss, Precision, Rule, Sampling, TrainerConfig
 from medimg_cnn.training._devices import DeviceChoice, Devices, check_devices
 from medimg_cnn.training._directory import finish_run, prepare_directory
 from medimg_cnn.training._identity import describe_source
+from medimg_cnn.training._imbalance import warn_of_smoothing
 from medimg_cnn.training._loop import Kept, Loop
 from medimg_cnn.training._observers import Observer, Observers
 from medimg_cnn.training._outcome import describe, fit_result
@@ -34,7 +34,7 @@ from medimg_cnn.training._source import ImageSource, check_development
 from medimg_cnn.training._step import logit_model
 from medimg_cnn.training._together import all_or_none, peers, same
 from medimg_cnn.training._tracker import Tracker, TrackerObserver, check_trackers
-from medimg_cnn.training._unknown import refuse_fit_options, refuse_trainer_options
+from medimg_cnn.training._unknown import refuse_fit_options, refuse_resume_options, refuse_trainer_options
 
 __all__ = ["Trainer", "TrainingInterrupted"]
 
@@ -184,6 +184,7 @@ class Trainer:
         trackers: Sequence[Tracker] = (),
         callbacks: Sequence[Any] = (),
         progress: bool = True,
+        **unknown: Never,
     ) -> Self:
         """Return a trainer whose ``fit`` goes on with a run that was not finished, bit for bit.
 
@@ -198,11 +199,13 @@ class Trainer:
             trackers: see ``Trainer``.
             callbacks: see ``Trainer``; they do not remember what was before.
             progress: see ``Trainer``.
+            **unknown: none; another keyword is refused.
 
         Raises:
             ArtifactError: the folder holds no run, or a file of it is damaged.
             ArgumentError: ``augment`` is needed, or is another one.
         """
+        refuse_resume_options(unknown, _OPTIONS)
         unfinished = read_unfinished(directory, model=model, augment=augment)
         trainer = cls(
             unfinished.model,
@@ -247,7 +250,7 @@ class Trainer:
             stack.enter_context(peers(devices))
             with all_or_none(devices):
                 self._check(train, validation)
-                _warn_of_smoothing(self.config)
+                warn_of_smoothing(self.config)
                 if devices.leads:
                     prepare_directory(folder, overwrite=self._overwrite, resume=unfinished is not None)
                     if unfinished is not None:
@@ -376,19 +379,6 @@ class Trainer:
 
 
 _OPTIONS = [name for name in inspect.signature(Trainer).parameters if name not in {"model", "unknown"}]
-
-
-def _warn_of_smoothing(config: TrainerConfig) -> None:
-    s = config.label_smoothing
-    if s == 0.0 or config.calibration != "none":
-        return
-    warnings.warn(
-        f"label_smoothing={s:g} pulls the probabilities towards 0.5: the network learns {s:g} where the truth is 0, "
-        f"and {s + 0.01 * (1 - 2 * s):.2g} where it is 0.01. The ranking does not suffer, the probabilities do. Pass "
-        "calibration='platt', which is fitted on validation, or leave label_smoothing out.",
-        MedimgCnnWarning,
-        stacklevel=3,
-    )
 
 
 def _check_together(train: ImageSource, validation: ImageSource) -> None:

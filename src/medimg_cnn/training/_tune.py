@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, Never
 
 import numpy as np
 from rich.console import Console
@@ -31,6 +31,7 @@ from medimg_cnn.training._source import ImageSource, check_development
 from medimg_cnn.training._trainer import Trainer
 from medimg_cnn.training._tuning import Trial, Tuning
 from medimg_cnn.training._tuning_file import file_errors, open_journal
+from medimg_cnn.training._unknown import refuse_options_of_config
 
 __all__ = ["tune"]
 
@@ -50,6 +51,7 @@ def tune(
     seed: int = 0,
     storage: PathLike | None = None,
     progress: bool = True,
+    **unknown: Never,
 ) -> Tuning:
     """Try options, and find those with the highest validation AUROC. Test images are never seen.
 
@@ -70,12 +72,14 @@ def tune(
         seed: of the proposals, 0 to 2**31 - 1. That of the training is ``config.seed``, the same in every trial.
         storage: a file; where it exists, the tuning goes on. None: nothing is written.
         progress: whether to print a line a trial.
+        **unknown: none; another keyword is refused, with what to pass instead.
 
     Raises:
         ArgumentError: an argument breaks its rule, or ``storage`` holds another tuning.
         TrainingError: no trial came to its end.
         MissingDependencyError: Optuna is not installed.
     """
+    refuse_options_of_config(tune, unknown)
     optuna = import_optional("optuna", extra="tune", why="tune")
     settings = TrainerConfig() if config is None else config
     _check(train, validation, build_model, space, augment)
