@@ -11,7 +11,7 @@ from scipy.special import expit, logit
 
 import medimg_cnn as mc
 from medimg_cnn._keras import keras
-from medimg_cnn.data import KFold, NestedKFold
+from medimg_cnn.data import KFold, LeaveOneSiteOut, NestedKFold
 from medimg_cnn.errors import ArgumentError, ArtifactError, SplitError
 from medimg_cnn.training import CNNClassifier, Ensemble, Run, Trainer, TrainerConfig, cross_validate
 
@@ -120,6 +120,31 @@ def test_layers_of_ones_own_are_taken_from_the_function(data: mc.Dataset, tmp_pa
     other = keras.Model(image, keras.layers.Activation("sigmoid")(x))
     with pytest.raises(ArtifactError, match="weights are not those of the model"):
         mc.load_run(folder, model=other)
+
+
+def test_what_the_report_of_pooled_folds_says(data: mc.Dataset) -> None:
+    x, y, patients = arrays()
+    site = np.array(["north", "south"])[(patients // 2) % 2]
+    sites = mc.load_dataset(
+        (x, y),
+        positive=1,
+        patients=patients.astype(str),
+        subgroups={"site": site},
+        audit="off",
+        progress=False,
+    )
+    config = TrainerConfig(epochs=1)
+    found = cross_validate(sites, build, config=config, splitter=LeaveOneSiteOut(), progress=False)
+    assert list(found.predictions.subgroups) == ["site"]
+    check = mc.clinical_report(
+        found.predictions, operating_point=found.operating_point, bootstrap=100
+    ).checks[0]
+    assert (check.code, check.outcome, check.severity) == ("R001", "warn", "minor")
+    # A fixed threshold was chosen on no fold.
+    config = TrainerConfig(epochs=1, operating_point="fixed", operating_target=0.3)
+    found = cross_validate(sites, build, config=config, splitter=KFold(k=2), progress=False)
+    assert list(found.predictions.subgroups) == ["site", "fold"]
+    assert found.operating_point == found.runs[0].operating_point
 
 
 def test_divisions_that_cannot_be_pooled_are_refused_before_the_first_run(data: mc.Dataset) -> None:

@@ -83,9 +83,10 @@ def save_bundle(
         ...     mc.load_bundle(path).classes
         ('0', '1')
     """
-    if not isinstance(run, Run):
+    given: object = run
+    if not isinstance(given, Run):
         hint = "Pass what fit, or load_run, returned."
-        if isinstance(run, (Ensemble, CrossValidation)):
+        if isinstance(given, (Ensemble, CrossValidation)):
             hint = (
                 "A bundle holds one model: save one of .runs, or train one on all of the images. Several are kept by "
                 "their directories: Ensemble([load_run(directory) for directory in ...])."
