@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 from scipy.special import expit, logit
@@ -13,6 +14,7 @@ import medimg_cnn as mc
 from medimg_cnn._keras import keras
 from medimg_cnn.data import KFold, LeaveOneSiteOut, NestedKFold
 from medimg_cnn.errors import ArgumentError, ArtifactError, SplitError
+from medimg_cnn.reporting import schema
 from medimg_cnn.training import CNNClassifier, Ensemble, Run, Trainer, TrainerConfig, cross_validate
 
 CONFIG = TrainerConfig(epochs=2, batch_size=16)
@@ -136,9 +138,9 @@ def test_what_the_report_of_pooled_folds_says(data: mc.Dataset) -> None:
     config = TrainerConfig(epochs=1)
     found = cross_validate(sites, build, config=config, splitter=LeaveOneSiteOut(), progress=False)
     assert list(found.predictions.subgroups) == ["site"]
-    check = mc.clinical_report(
-        found.predictions, operating_point=found.operating_point, bootstrap=100
-    ).checks[0]
+    report = mc.clinical_report(found.predictions, operating_point=found.operating_point, bootstrap=100)
+    jsonschema.validate(report.to_dict(), schema())
+    check = report.checks[0]
     assert (check.code, check.outcome, check.severity) == ("R001", "warn", "minor")
     # A fixed threshold was chosen on no fold.
     config = TrainerConfig(epochs=1, operating_point="fixed", operating_target=0.3)
