@@ -20,7 +20,7 @@ from medimg_cnn._keras import keras
 
 global_state = keras.src.backend.common.global_state
 
-__all__ = ["blank", "drawn", "duplicate", "leaves", "load_model", "settle", "unfilled", "values_of"]
+__all__ = ["blank", "drawn", "duplicate", "leaves", "load_model", "reason", "settle", "unfilled", "values_of"]
 
 _WAITING = "uninitialized_variables"
 _TRUNCATED_DEVIATION = 0.87962566103423978
@@ -91,6 +91,12 @@ def load_model(path: Path) -> Any:
     model = unfilled(lambda: keras.saving.deserialize_keras_object(config, safe_mode=True))
     model.load_weights(path)
     return model
+
+
+def reason(error: Exception) -> str:
+    """Return why Keras could not rebuild a model, without the configurations that it prints."""
+    found = str(error).rpartition("Exception encountered: ")[2].partition(" Full object config")[0]
+    return f"{type(error).__name__}: {found if len(found) < 500 else found[:500] + '...'}"
 
 
 def values_of(initialiser: Any, shape: tuple[int, ...]) -> NDArray[np.float32] | None:

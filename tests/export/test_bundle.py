@@ -27,6 +27,7 @@ from medimg_cnn.export import ArchitectureConfig
 from medimg_cnn.export._bundle import Bundle
 from medimg_cnn.export._container import write_files
 from medimg_cnn.models import Architecture
+from medimg_cnn.training import Ensemble
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -172,8 +173,12 @@ def test_what_the_run_does_not_know_must_be_said(tmp_path, make_run, shaken):
     loaded = mc.load_bundle(mc.save_bundle(run, tmp_path / "a.zip", preprocessing=how, classes=("a", "b")))
     assert (loaded.classes, loaded.reference, loaded.development) == (("a", "b"), None, None)
     assert "To answer: For whom" in loaded.model_card
-    with pytest.raises(ArgumentError, match="must be what Trainer"):
+    with pytest.raises(ArgumentError, match="must be the Run that Trainer"):
         mc.save_bundle(run.model, tmp_path / "b.zip")
+    with pytest.raises(
+        ArgumentError, match=r"A bundle holds one model: save one of \.runs, .* Ensemble\(\[load_run"
+    ):
+        mc.save_bundle(Ensemble([run, run]), tmp_path / "b.zip")
 
 
 def test_the_dataset_must_be_that_of_the_run(run, images_of, tmp_path):

@@ -94,6 +94,9 @@ def test_r001_says_what_is_wrong_with_training_cases_and_with_words_it_does_not_
     assert "trained on (train)" in check(report(simulated(), chosen_on="train"), "R001").finding
     assert "not known (said: site B)" in check(report(simulated(), chosen_on="site B"), "R001").finding
     assert "said" not in check(report(simulated(), chosen_on="unknown"), "R001").finding
+    folds = check(report(simulated(), chosen_on="validation of each fold"), "R001")
+    assert (folds.outcome, folds.severity) == ("warn", "minor")
+    assert "judged here by one run had a part in choosing it by the others" in folds.finding
 
 
 def test_r002_and_r003_need_twenty_of_each():

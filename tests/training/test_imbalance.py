@@ -13,7 +13,7 @@ from scipy.optimize import brentq
 from scipy.special import expit, logit
 
 from medimg_cnn._keras import keras
-from medimg_cnn.errors import ArgumentError
+from medimg_cnn.errors import ArgumentError, MedimgCnnWarning
 from medimg_cnn.evaluation import fit_calibration
 from medimg_cnn.training import Trainer, TrainerConfig, load_run
 from medimg_cnn.training._imbalance import Imbalance
@@ -157,6 +157,19 @@ def test_the_fitted_calibration_follows_the_correction(make_source: Any, tmp_pat
 def test_calibration_needs_validation(make_source: Any) -> None:
     with pytest.raises(ArgumentError, match="validation: must be given, because calibration='platt'"):
         Trainer(learner(), calibration="platt", progress=False).fit(make_source(40, size=8))
+
+
+def test_smoothed_labels_are_not_calibrated_without_a_word(make_source: Any) -> None:
+    train, _ = simulated(make_source, 300, part="train", seed=1)
+    validation, _ = simulated(make_source, 300, part="validation", seed=2)
+    options: dict[str, Any] = {"epochs": 8, "learning_rate": 0.05, "label_smoothing": 0.2, "progress": False}
+    with pytest.warns(MedimgCnnWarning, match=r"learns 0\.2 where the truth is 0, .* calibration='platt'"):
+        pulled = Trainer(learner(), **options).fit(train, validation)
+    mended = Trainer(learner(), calibration="platt", **options).fit(train, validation)
+    share = validation.labels.mean()
+    # What the docstring says is learnt: p (1 - 2 s) + s.
+    assert pulled.predict(validation).probability.mean() == pytest.approx(0.6 * share + 0.2, abs=0.03)
+    assert mended.predict(validation).probability.mean() == pytest.approx(share, abs=0.01)
 
 
 def test_the_default_changes_nothing() -> None:

@@ -407,6 +407,12 @@ def test_a_model_that_cannot_be_rebuilt_is_asked_for(sources: Any, reference: An
 def test_resume_says_where_there_is_nothing_to_go_on_with(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match=r"run\.json: does not exist"):
         Trainer.resume(tmp_path)
+    with pytest.raises(
+        ArgumentError, match=r"goes on with the options it began with\. .*, epochs=\.\.\., dir"
+    ):
+        Trainer.resume(tmp_path, epochs=20)
+    with pytest.raises(ArgumentError, match="Did you mean 'progress'"):
+        Trainer.resume(tmp_path, progres=False)
     (tmp_path / "run.json").write_text('{"format": "medimg_cnn.run", "version": 99}')
     with pytest.raises(ArtifactError, match="version 99"):
         Trainer.resume(tmp_path)

@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 from scipy.special import expit, logit
 
 import medimg_cnn as mc
 from medimg_cnn._keras import keras
-from medimg_cnn.data import KFold, NestedKFold
-from medimg_cnn.errors import ArgumentError, SplitError
+from medimg_cnn.data import KFold, LeaveOneSiteOut, NestedKFold
+from medimg_cnn.errors import ArgumentError, ArtifactError, SplitError
+from medimg_cnn.reporting import schema
 from medimg_cnn.training import CNNClassifier, Ensemble, Run, Trainer, TrainerConfig, cross_validate
 
 CONFIG = TrainerConfig(epochs=2, batch_size=16)
@@ -85,6 +87,68 @@ def test_each_image_is_predicted_by_a_run_that_has_not_seen_its_patient(
             cross_validate(data, **({"build_model": build} | options | changed))
 
 
+class Halved(keras.layers.Layer):  # type: ignore[misc] # Keras ships no types
+    """A layer that Keras does not find again by its name."""
+
+    def call(self, x: Any) -> Any:
+        return x / 2
+
+
+def test_layers_of_ones_own_are_taken_from_the_function(data: mc.Dataset, tmp_path: Path) -> None:
+    def build_own(fold: mc.Dataset) -> Any:
+        image = keras.layers.Input(fold.image_shape)
+        x = keras.layers.Dense(1, name="logit")(Halved()(keras.layers.Flatten()(image)))
+        return keras.Model(image, keras.layers.Activation("sigmoid")(x))
+
+    options: dict[str, Any] = {
+        "config": TrainerConfig(epochs=1),
+        "splitter": KFold(k=2, validation=0.2),
+        "directory": tmp_path,
+        "progress": False,
+    }
+    first, second = (cross_validate(data, build_own, **options) for _ in range(2))
+    np.testing.assert_array_equal(first.predictions.probability, second.predictions.probability)
+    folder = second.runs[0].directory
+    with pytest.raises(ArtifactError, match=r"cannot be rebuilt .* load_run\(directory, model=\.\.\.\)"):
+        mc.load_run(folder)
+    model = build_own(data)
+    before = model.get_weights()
+    again = mc.load_run(folder, model=model)
+    for mine, kept in zip(again.model.get_weights(), first.runs[0].model.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, kept)
+    np.testing.assert_array_equal(model.get_weights()[0], before[0])
+    image = keras.layers.Input(data.image_shape)
+    x = keras.layers.Dense(1, name="logit")(keras.layers.Dense(3)(keras.layers.Flatten()(image)))
+    other = keras.Model(image, keras.layers.Activation("sigmoid")(x))
+    with pytest.raises(ArtifactError, match="weights are not those of the model"):
+        mc.load_run(folder, model=other)
+
+
+def test_what_the_report_of_pooled_folds_says(data: mc.Dataset) -> None:
+    x, y, patients = arrays()
+    site = np.array(["north", "south"])[(patients // 2) % 2]
+    sites = mc.load_dataset(
+        (x, y),
+        positive=1,
+        patients=patients.astype(str),
+        subgroups={"site": site},
+        audit="off",
+        progress=False,
+    )
+    config = TrainerConfig(epochs=1)
+    found = cross_validate(sites, build, config=config, splitter=LeaveOneSiteOut(), progress=False)
+    assert list(found.predictions.subgroups) == ["site"]
+    report = mc.clinical_report(found.predictions, operating_point=found.operating_point, bootstrap=100)
+    jsonschema.validate(report.to_dict(), schema())
+    check = report.checks[0]
+    assert (check.code, check.outcome, check.severity) == ("R001", "warn", "minor")
+    # A fixed threshold was chosen on no fold.
+    config = TrainerConfig(epochs=1, operating_point="fixed", operating_target=0.3)
+    found = cross_validate(sites, build, config=config, splitter=KFold(k=2), progress=False)
+    assert list(found.predictions.subgroups) == ["site", "fold"]
+    assert found.operating_point == found.runs[0].operating_point
+
+
 def test_divisions_that_cannot_be_pooled_are_refused_before_the_first_run(data: mc.Dataset) -> None:
     def build_none(fold: Any) -> Any:
         raise AssertionError("no model is needed to see it")
@@ -106,6 +170,12 @@ def test_what_cannot_be_pooled_is_refused(data: mc.Dataset) -> None:
         cross_validate(data.train, build)
     with pytest.raises(ArgumentError, match="build_model: must be a function"):
         cross_validate(data, build(data))
+    with pytest.raises(
+        ArgumentError, match=r"'epochs' is not an option of cross_validate\. .* config=Trainer"
+    ):
+        cross_validate(data, build, epochs=2)
+    with pytest.raises(ArgumentError, match="Did you mean 'splitter'"):
+        cross_validate(data, build, split=KFold(k=2))
 
 
 def test_an_ensemble_is_the_mean_of_its_runs(data: mc.Dataset, runs: list[Run]) -> None:

@@ -351,6 +351,15 @@ def test_validation_on_the_training_images_is_refused() -> None:
         Trainer(model(), progress=False).fit(data.train, data.train)
 
 
+def test_the_test_split_is_not_trained_or_chosen_on(make_source: Make) -> None:
+    train, test = make_source(20), make_source(20, part="test", seed=1)
+    words = "must not be the test split, which judges what was chosen here"
+    with pytest.raises(ArgumentError, match=f"validation: {words}"):
+        Trainer(model(), progress=False).fit(train, test)
+    with pytest.raises(ArgumentError, match=f"train: {words}"):
+        Trainer(model(), progress=False).fit(test)
+
+
 def test_a_model_that_cannot_be_copied_is_refused_before_the_training(make_source: Make) -> None:
     class Odd(keras.layers.Layer):  # type: ignore[misc] # Keras ships no types
         def __init__(self, power: float) -> None:

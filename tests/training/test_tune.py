@@ -94,7 +94,7 @@ def test_a_trial_below_the_median_is_given_up(sources: tuple[Any, Any]) -> None:
     assert found.best.options["learning_rate"] > 1e-9
     whole = search(sources, **options, pruning=False)
     assert (whole.table["outcome"] == "complete").all()
-    assert (whole.table["epochs"] == 4).all()
+    assert (whole.table["epochs_trained"] == 4).all()
 
 
 def test_a_trial_that_diverges_is_the_worst_not_the_end(sources: tuple[Any, Any]) -> None:
@@ -110,7 +110,8 @@ def test_a_trial_that_diverges_is_the_worst_not_the_end(sources: tuple[Any, Any]
     )
     outcomes = dict(zip(found.table["model.scale"], found.table["outcome"], strict=True))
     assert outcomes == {1.0: "complete", np.inf: "failed"}
-    with pytest.raises(TrainingError, match=r"No trial came to its end\. .* loss became nan"):
+    assert {bool(trial.reason) for trial in found.trials if trial.outcome == "failed"} == {True}
+    with pytest.raises(TrainingError, match=r"No trial came to its end \(1 failed\)\. .* loss became nan"):
         tune(
             *sources,
             broken,
@@ -119,6 +120,85 @@ def test_a_trial_that_diverges_is_the_worst_not_the_end(sources: tuple[Any, Any]
             config=CONFIG,
             progress=False,
         )
+
+
+def test_options_that_exclude_each_other_are_a_trial_not_the_end(
+    sources: tuple[Any, Any], tmp_path: Path
+) -> None:
+    space = SearchSpace(
+        config={"sampling": ["natural", "balanced"], "class_weight": [None, "balanced"], "epochs": [1, 2]}
+    )
+    options: dict[str, Any] = {"space": space, "trials": 6, "seed": 4, "storage": tmp_path / "a.log"}
+    table = search(sources, **options).table
+    both = (table["sampling"] == "balanced") & (table["class_weight"] == "balanced")
+    assert 0 < both.sum() < 6
+    assert (table.loc[both, "outcome"] == "refused").all()
+    assert (table.loc[~both, "outcome"] != "refused").all()
+    # An option does not hide a figure of the same name.
+    assert set(table["epochs"]) == {1, 2}
+    assert (table["epochs_trained"] <= table["epochs"]).all()
+    found = search(sources, **options)
+    assert found.table.astype(str).equals(table.astype(str))
+    assert "class_weight: must not be 'balanced'" in next(
+        trial.reason for trial in found.trials if trial.outcome == "refused"
+    )
+    never = SearchSpace(config={"sampling": ["balanced"], "class_weight": ["balanced"]})
+    with pytest.raises(TrainingError, match=r"No trial .* \(2 refused\)\. The last one: class_weight: must"):
+        search(sources, space=never, trials=2)
+    # What is tuned does not depend on what the configuration has in its place.
+    space.check_config(TrainerConfig(class_weight="balanced"))
+
+
+class Darker:
+    """An augmentation that does not say what it does."""
+
+    def params(self, key: Any, n: int, image_shape: tuple[int, int, int]) -> dict[str, Any]:
+        return {}
+
+    def apply(self, params: Any, images: Any) -> Any:
+        return images * 0.9
+
+    def apply_labels(self, params: Any, labels: Any) -> Any:
+        return labels
+
+
+def test_a_tuning_goes_on_with_an_augmentation_of_the_users_own(
+    sources: tuple[Any, Any], tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {
+        "trials": 1,
+        "storage": tmp_path / "a.log",
+        "config": replace(CONFIG, epochs=1),
+    }
+    first = search(sources, augment=Darker(), **options)
+    assert search(sources, augment=Darker(), **options).table.equals(first.table)
+    # A last line that was cut off is left out.
+    with (tmp_path / "a.log").open("a") as stream:
+        stream.write('{"op_code": 4, "wor')
+    assert search(sources, augment=Darker(), **options).table.equals(first.table)
+    with pytest.raises(ArgumentError, match="another augment"):
+        search(sources, **options)
+
+
+@pytest.mark.parametrize(
+    "content", ["junk", "junk\n", '{"op_code": 0', "[1, 2]\n", '{"op_code": 0}\n', "\xff\n"]
+)
+def test_a_file_that_holds_no_tuning_is_left_alone(
+    sources: tuple[Any, Any], tmp_path: Path, content: str
+) -> None:
+    path = tmp_path / "a.log"
+    path.write_text(content, encoding="latin-1")
+    with pytest.raises(ArgumentError, match=r"storage: .*a\.log does not hold a tuning"):
+        search(sources, storage=path)
+    assert path.read_text(encoding="latin-1") == content
+    with pytest.raises(ArgumentError, match=r"storage: .* cannot be read or written to"):
+        search(sources, storage=path / "b.log")
+
+
+def test_a_function_with_other_keywords_is_found_at_once(sources: tuple[Any, Any]) -> None:
+    for other in (lambda: build(2), lambda units, more: build(units + more), lambda unit: build(unit + 1)):
+        with pytest.raises(ArgumentError, match=r"build_model: must take the options of space\.model.*units"):
+            tune(*sources, other, space=SPACE, progress=False)
 
 
 def test_test_images_are_never_seen(make_source: Any) -> None:
@@ -175,6 +255,15 @@ def test_wrong_arguments_are_refused(sources: tuple[Any, Any], make_source: Any,
         search((sources[0], make_source(20, part="validation", positives=0.0)))
     with pytest.raises(ArgumentError, match="build_model: must be a function"):
         tune(*sources, build(), space=SPACE)
+
+
+def test_options_of_the_training_are_asked_for_in_config(sources: tuple[Any, Any]) -> None:
+    with pytest.raises(
+        ArgumentError, match=r"'epochs' is not an option of tune\. .* config=TrainerConfig\(epochs"
+    ):
+        search(sources, epochs=3)
+    with pytest.raises(ArgumentError, match="Did you mean 'trials'"):
+        search(sources, trial=3)
 
 
 def test_augmentation_is_scaled(sources: tuple[Any, Any]) -> None:

@@ -16,7 +16,7 @@ from medimg_cnn.export._bundle import Bundle, checked_band, printable
 from medimg_cnn.export._card import short_card
 from medimg_cnn.export._engine import Engine
 from medimg_cnn.export._reference import Development, Reference
-from medimg_cnn.training import Run
+from medimg_cnn.training import CrossValidation, Ensemble, Run
 
 __all__ = ["save_bundle"]
 
@@ -83,8 +83,15 @@ def save_bundle(
         ...     mc.load_bundle(path).classes
         ('0', '1')
     """
-    if not isinstance(run, Run):
-        raise ArgumentError(explain("run", "must be what Trainer.fit returns", run))
+    given: object = run
+    if not isinstance(given, Run):
+        hint = "Pass what fit, or load_run, returned."
+        if isinstance(given, (Ensemble, CrossValidation)):
+            hint = (
+                "A bundle holds one model: save one of .runs, or train one on all of the images. Several are kept by "
+                "their directories: Ensemble([load_run(directory) for directory in ...])."
+            )
+        raise ArgumentError(explain("run", "must be the Run that Trainer.fit returns", run, hint))
     architecture = ArchitectureConfig.of(run.model)
     how = preprocessing or run.preprocessing
     if how is None:

@@ -64,6 +64,16 @@ def _threshold_origin(evidence: Evidence) -> Check:
             "probabilities are nearer to 0 and 1 than those of new cases.",
             "Choose it on validation data, and apply it to this data once.",
         )
+    if status == "chosen within the folds":
+        return Check(
+            code,
+            title,
+            "warn",
+            "minor",
+            f"The threshold comes from the folds ({point.chosen_on}): cases that are judged here by one run had a part "
+            "in choosing it by the others, so figures at the operating point may be somewhat too good.",
+            "Judge the final model, and a threshold that is locked before, on cases that are in no fold.",
+        )
     if status == "not known":
         said = "" if point.chosen_on.strip().lower() == "unknown" else f" (said: {point.chosen_on})"
         return Check(

@@ -9,7 +9,9 @@ from medimg_cnn.artifacts import OperatingPoint
 
 __all__ = ["OriginStatus", "origin_status"]
 
-OriginStatus: TypeAlias = Literal["locked", "chosen on these data", "chosen on training data", "not known"]
+OriginStatus: TypeAlias = Literal[
+    "locked", "chosen within the folds", "chosen on these data", "chosen on training data", "not known"
+]
 
 _ELSEWHERE = frozenset(
     {
@@ -53,6 +55,8 @@ def origin_status(point: OperatingPoint, part: str) -> OriginStatus:
         return "chosen on these data"
     if origin in _ELSEWHERE:
         return "locked"
+    if words.removesuffix(" of each fold") in _ELSEWHERE:  # so says CrossValidation.operating_point
+        return "chosen within the folds"
     if _HERE.search(words):
         return "chosen on these data"
     return "chosen on training data" if _TRAINING.search(words) else "not known"

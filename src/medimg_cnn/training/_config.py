@@ -40,7 +40,10 @@ class TrainerConfig:
         clip_norm: the gradient's global norm is cut to this, above 0.
         average: decay of the moving average of the weights, 0 (no average) to below 1. The averaged
             weights are the ones that are judged and kept.
-        label_smoothing: 0 to below 0.5.
+        label_smoothing: s, 0 to below 0.5: the targets are s and 1 - s. What the network learns is p (1 - 2 s) + s
+            in place of p, for rare positives several times too much (1% becomes 5.9% at 0.05); unlike the next four
+            this is not undone, because the inverse has none for what lies outside s to 1 - s. Fit a ``calibration``
+            with it ("platt", or "isotonic" of many images); without one there is a warning.
         patience: epochs without a better validation AUROC before training stops, at least 1; counted in the
             second half of the planned epochs, from which the kept epoch comes.
         precision: in which training computes: "float32", which is as the model was built; "bfloat16" or "float16" from

@@ -7,6 +7,7 @@ the probability in the population. What each does to the logit is known, and is 
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +16,10 @@ from numpy.typing import NDArray
 
 from medimg_cnn._types import FloatVector, IntVector
 from medimg_cnn.artifacts import Calibration
+from medimg_cnn.errors import MedimgCnnWarning
 from medimg_cnn.training._config import TrainerConfig
 
-__all__ = ["Imbalance"]
+__all__ = ["Imbalance", "warn_of_smoothing"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +138,20 @@ class Imbalance:
             parameters=(("slope", 1.0), ("intercept", intercept + self.offset)),
             fitted_on=fitted_on,
         )
+
+
+def warn_of_smoothing(config: TrainerConfig) -> None:
+    """Say what smoothed labels do to the probabilities, which is not undone, where no calibration is fitted."""
+    s = config.label_smoothing
+    if s == 0.0 or config.calibration != "none":
+        return
+    warnings.warn(
+        f"label_smoothing={s:g} pulls the probabilities towards 0.5: the network learns {s:g} where the truth is 0, "
+        f"and {s + 0.01 * (1 - 2 * s):.2g} where it is 0.01. The ranking does not suffer, the probabilities do. Pass "
+        "calibration='platt', which is fitted on validation, or leave label_smoothing out.",
+        MedimgCnnWarning,
+        stacklevel=3,
+    )
 
 
 def _class_weights(config: TrainerConfig, labels: NDArray[np.int8]) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -37,11 +38,11 @@ def fit_result(
 
 
 def describe(value: Any) -> Any:
-    """Return an augmentation, or the preprocessing, as JSON values."""
+    """Return an augmentation, or the preprocessing, as JSON values; else its ``repr``, the same in every process."""
     if value is None:
         return None
     to_dict = getattr(value, "to_dict", None)
-    return to_dict() if callable(to_dict) else repr(value)
+    return to_dict() if callable(to_dict) else re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
 
 
 def _calibrate(loop: Loop, logit: FloatVector | None) -> Calibration:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from medimg_cnn._variables import load_model
+from medimg_cnn._variables import load_model, reason
 from medimg_cnn.artifacts._files import (
     atomic_write,
     damage_as_artifact_error,
@@ -124,7 +124,7 @@ def read_start(folder: Path, record: RunRecord, *, model: Any = None) -> tuple[A
     try:
         return load_model(path), digests
     except Exception as error:
-        raise ArtifactError(f"{path}: cannot be rebuilt ({type(error).__name__}: {error}). {hint}") from error
+        raise ArtifactError(f"{path}: cannot be rebuilt ({reason(error)}). {hint}") from error
 
 
 def log_event(folder: Path | None, event: str, **content: Any) -> None:

@@ -29,10 +29,11 @@ _MATTERS = ("medimg-cnn", "keras", "jax", "jaxlib", "numpy", "platform", "device
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unfinished:
-    """A run that can go on, as its folder tells of it."""
+    """A run that can go on, as its folder tells of it; ``given`` is the model that was passed for its, or None."""
 
     record: RunRecord
     model: Any
+    given: Any
     augment: Any
     digests: dict[str, Digests]
 
@@ -80,21 +81,23 @@ def read_unfinished(directory: PathLike, *, model: Any, augment: Any) -> Unfinis
         ArgumentError: ``augment`` is missing, or not the one that the run began with.
     """
     folder = Path(directory)
-    record = RunRecord.load(folder)
+    record, given = RunRecord.load(folder), model
     digests: dict[str, Digests] = {"train": _NONE, "validation": _NONE}
     if (folder / RESULT_FILE).is_file():
-        model = load_run(folder).model
+        model = load_run(folder, model=given).model
     else:
         model, found = read_start(folder, record, model=model)
         digests |= found
-    return Unfinished(record=record, model=model, augment=_augment(record, augment), digests=digests)
+    return Unfinished(
+        record=record, model=model, given=given, augment=_augment(record, augment), digests=digests
+    )
 
 
 def _augment(record: RunRecord, given: Any) -> Any:
     before = record.augment
     if given is not None:
         said = describe(given)
-        # An object without to_dict is described by its repr, which may hold an address.
+        # An object without to_dict is described by its repr, which need not say what it does.
         if before is None or (isinstance(before, dict) and json.loads(json.dumps(said)) != before):
             raise ArgumentError(f"augment: must be that of the run, {before}; got {said}. Leave it out.")
         return given

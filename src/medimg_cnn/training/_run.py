@@ -12,9 +12,8 @@ from numpy.typing import ArrayLike
 
 from medimg_cnn._types import FloatVector, PathLike
 from medimg_cnn._validation import check_integer, check_seed, explain
-from medimg_cnn._variables import load_model
+from medimg_cnn._variables import duplicate, load_model, reason, settle
 from medimg_cnn.artifacts import DatasetFingerprint, FitResult, OperatingPoint, Predictions
-from medimg_cnn.artifacts._files import damage_as_artifact_error
 from medimg_cnn.data import Preprocessing
 from medimg_cnn.errors import ArgumentError, ArtifactError, MedimgCnnWarning
 from medimg_cnn.training._plots import plot_history
@@ -185,16 +184,18 @@ def _unpickled(model: Any, result: FitResult, directory: Path | None) -> Run:
     return Run(model, result, directory=directory)
 
 
-def load_run(directory: PathLike) -> Run:
+def load_run(directory: PathLike, *, model: Any = None) -> Run:
     """Load a run that ``Trainer(..., directory=...)`` wrote.
 
     Only load directories that you trust: Keras rebuilds the model from a file in it.
 
     Args:
         directory: the run's folder, or a file in it.
+        model: built as before training; needed only where the file's cannot be rebuilt (it has layers of your own).
+            A copy of it gets the kept weights.
 
     Raises:
-        ArtifactError: the run is not finished, or a file is missing or damaged.
+        ArtifactError: the run is not finished, a file is missing or damaged, or ``model`` is needed, or another one.
     """
     folder = Path(directory)
     if folder.is_file():
@@ -215,9 +216,31 @@ def load_run(directory: PathLike) -> Run:
             f"{folder / MODEL_FILE}: is not the file that {RESULT_FILE} was written with (its sha256 differs). "
             "Restore both from the same run."
         )
-    with damage_as_artifact_error(folder / MODEL_FILE, "a Keras model"):
-        model = load_model(folder / MODEL_FILE)
-    return Run(model, result, directory=folder)
+    return Run(_kept(folder / MODEL_FILE, model), result, directory=folder)
+
+
+def _kept(path: Path, model: Any) -> Any:
+    """Return the model of a file that is what was written, or a copy of ``model`` with its weights."""
+    if model is not None:
+        copy = duplicate(model)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")  # so says Keras where a layer finds nothing in the file
+                copy.load_weights(path)
+        except Exception as error:
+            raise ArtifactError(
+                f"{path}: its weights are not those of the model {model.name!r} ({reason(error)}). Build the model as "
+                "before training."
+            ) from error
+        settle(copy)
+        return copy
+    try:
+        return load_model(path)
+    except Exception as error:
+        raise ArtifactError(
+            f"{path}: cannot be rebuilt ({reason(error)}). Build the model as before training, and "
+            "pass it: load_run(directory, model=...)."
+        ) from error
 
 
 def _divided_again(trained: DatasetFingerprint | None, now: DatasetFingerprint | None) -> bool:

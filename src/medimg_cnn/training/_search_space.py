@@ -111,10 +111,12 @@ class SearchSpace:
         Raises:
             ArgumentError: it does not take one.
         """
+        default = TrainerConfig().to_dict()
+        base = config.to_dict() | {name: default[name] for name in self.config}
         for name, choices in self.config.items():
             ends = (choices.low, choices.high) if isinstance(choices, Between) else choices
             for value in ends:
-                TrainerConfig.from_dict(config.to_dict() | {name: value})
+                TrainerConfig.from_dict(base | {name: value})
 
 
 def label(value: Any) -> Any:

@@ -15,7 +15,7 @@ from medimg_cnn.artifacts import DatasetFingerprint
 from medimg_cnn.data import Dataset
 from medimg_cnn.errors import ArgumentError
 
-__all__ = ["ImageSource", "check_images", "check_source"]
+__all__ = ["ImageSource", "check_development", "check_images", "check_source"]
 
 
 @runtime_checkable
@@ -82,6 +82,20 @@ def check_source(argument: str, value: object, *, example: str) -> None:
             "Run.probabilities(images)."
         )
     raise ArgumentError(f"{rule}; got {kind}. Load your images with medimg_cnn.load_dataset; pass {example}.")
+
+
+def check_development(argument: str, source: object) -> None:
+    """Refuse what is no set of images to develop on: nothing of the kind, or the test split.
+
+    Raises:
+        ArgumentError: see there.
+    """
+    check_source(argument, source, example="data.train, data.validation")
+    if isinstance(source, ImageSource) and source.part == "test":
+        raise ArgumentError(
+            f"{argument}: must not be the test split, which judges what was chosen here. "
+            "Pass data.train, data.validation."
+        )
 
 
 def check_images(argument: str, value: ArrayLike, shape: tuple[int, int, int]) -> Images:

@@ -21,6 +21,7 @@ from medimg_cnn.training._config import CalibrationMethod, Loss, Precision, Rule
 from medimg_cnn.training._devices import DeviceChoice, Devices, check_devices
 from medimg_cnn.training._directory import finish_run, prepare_directory
 from medimg_cnn.training._identity import describe_source
+from medimg_cnn.training._imbalance import warn_of_smoothing
 from medimg_cnn.training._loop import Kept, Loop
 from medimg_cnn.training._observers import Observer, Observers
 from medimg_cnn.training._outcome import describe, fit_result
@@ -29,11 +30,11 @@ from medimg_cnn.training._resume import Unfinished, read_unfinished
 from medimg_cnn.training._run import RESULT_FILE, Run, load_run
 from medimg_cnn.training._session import Session
 from medimg_cnn.training._signals import StopRequested
-from medimg_cnn.training._source import ImageSource, check_source
+from medimg_cnn.training._source import ImageSource, check_development
 from medimg_cnn.training._step import logit_model
 from medimg_cnn.training._together import all_or_none, peers, same
 from medimg_cnn.training._tracker import Tracker, TrackerObserver, check_trackers
-from medimg_cnn.training._unknown import refuse_fit_options, refuse_trainer_options
+from medimg_cnn.training._unknown import refuse_fit_options, refuse_resume_options, refuse_trainer_options
 
 __all__ = ["Trainer", "TrainingInterrupted"]
 
@@ -183,6 +184,7 @@ class Trainer:
         trackers: Sequence[Tracker] = (),
         callbacks: Sequence[Any] = (),
         progress: bool = True,
+        **unknown: Never,
     ) -> Self:
         """Return a trainer whose ``fit`` goes on with a run that was not finished, bit for bit.
 
@@ -197,11 +199,13 @@ class Trainer:
             trackers: see ``Trainer``.
             callbacks: see ``Trainer``; they do not remember what was before.
             progress: see ``Trainer``.
+            **unknown: none; another keyword is refused.
 
         Raises:
             ArtifactError: the folder holds no run, or a file of it is damaged.
             ArgumentError: ``augment`` is needed, or is another one.
         """
+        refuse_resume_options(unknown, _OPTIONS)
         unfinished = read_unfinished(directory, model=model, augment=augment)
         trainer = cls(
             unfinished.model,
@@ -231,8 +235,9 @@ class Trainer:
             had, so that each call of ``fit`` (each fold, say) starts from the same ones.
 
         Raises:
-            ArgumentError: the images do not fit the model, training holds one class only, or validation has
-                other classes or shares a patient with training; or ``directory`` cannot take the run.
+            ArgumentError: the images do not fit the model, one of the two is the test split, training holds one class
+                only, or validation has other classes or shares a patient with training; or ``directory`` cannot take
+                the run.
             DataError: after ``resume``, the images are not those that the run began with.
             TrainingError: the loss became infinite or NaN; the message names the batch's images.
             TrainingInterrupted: Ctrl-C was pressed. The step that runs is finished, and what was reached is saved.
@@ -245,12 +250,13 @@ class Trainer:
             stack.enter_context(peers(devices))
             with all_or_none(devices):
                 self._check(train, validation)
+                warn_of_smoothing(self.config)
                 if devices.leads:
                     prepare_directory(folder, overwrite=self._overwrite, resume=unfinished is not None)
                     if unfinished is not None:
                         unfinished.check_images(train, validation)
             if unfinished is not None and folder is not None and (folder / RESULT_FILE).is_file():
-                return load_run(folder)
+                return load_run(folder, model=unfinished.given)
             with all_or_none(devices):
                 environment = describe_environment(devices)
                 if unfinished is not None and devices.leads:
@@ -352,7 +358,7 @@ class Trainer:
         for name, source in (("train", train), ("validation", validation)):
             if source is None:
                 continue
-            check_source(name, source, example="data.train, data.validation")
+            check_development(name, source)
             if tuple(source.image_shape) != expected:
                 raise ArgumentError(
                     f"{name}: images must have the shape {expected} of the model's input; got {source.image_shape}. "

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from pathlib import Path
-from typing import Any
+from typing import Any, Never
 
 import numpy as np
 from rich.console import Console
@@ -26,9 +27,11 @@ from medimg_cnn.training._loop import Loop
 from medimg_cnn.training._observers import Observer
 from medimg_cnn.training._outcome import describe
 from medimg_cnn.training._search_space import Between, SearchSpace, label
-from medimg_cnn.training._source import ImageSource, check_source
+from medimg_cnn.training._source import ImageSource, check_development
 from medimg_cnn.training._trainer import Trainer
 from medimg_cnn.training._tuning import Trial, Tuning
+from medimg_cnn.training._tuning_file import file_errors, open_journal
+from medimg_cnn.training._unknown import refuse_options_of_config
 
 __all__ = ["tune"]
 
@@ -48,6 +51,7 @@ def tune(
     seed: int = 0,
     storage: PathLike | None = None,
     progress: bool = True,
+    **unknown: Never,
 ) -> Tuning:
     """Try options, and find those with the highest validation AUROC. Test images are never seen.
 
@@ -68,12 +72,14 @@ def tune(
         seed: of the proposals, 0 to 2**31 - 1. That of the training is ``config.seed``, the same in every trial.
         storage: a file; where it exists, the tuning goes on. None: nothing is written.
         progress: whether to print a line a trial.
+        **unknown: none; another keyword is refused, with what to pass instead.
 
     Raises:
         ArgumentError: an argument breaks its rule, or ``storage`` holds another tuning.
         TrainingError: no trial came to its end.
         MissingDependencyError: Optuna is not installed.
     """
+    refuse_options_of_config(tune, unknown)
     optuna = import_optional("optuna", extra="tune", why="tune")
     settings = TrainerConfig() if config is None else config
     _check(train, validation, build_model, space, augment)
@@ -97,8 +103,13 @@ def tune(
             study.sampler = optuna.samplers.TPESampler(seed=int(own))
             trial = study.ask()
             chosen = {name: _suggest(trial, name, choices) for name, choices in space.items().items()}
-            trainer = _trainer(chosen, build_model, settings, augment)
-            outcome = _run(optuna, study, trial, _fit(trainer, train, validation))
+
+            def fit(observer: Observer, chosen: dict[str, Any] = chosen) -> FitResult:
+                trainer = _trainer(chosen, build_model, settings, augment)
+                trainer._more = (observer,)  # noqa: SLF001 - for this package alone
+                return trainer.fit(train, validation).result
+
+            outcome = _run(optuna, study, trial, fit)
             words = ", ".join(f"{name} {_short(value)}" for name, value in chosen.items())
             console.print(f"trial {done + 1}/{trials}  {outcome}  {words}", highlight=False, soft_wrap=True)
         return _tuning(_finished(optuna, study), space, build_model, settings, augment)
@@ -133,12 +144,7 @@ def _check(
     train: ImageSource, validation: ImageSource, build_model: Any, space: SearchSpace, augment: Any
 ) -> None:
     for name, source in (("train", train), ("validation", validation)):
-        check_source(name, source, example="data.train, data.validation")
-        if source.part == "test":
-            raise ArgumentError(
-                f"{name}: must not be the test split, which judges what was chosen here. "
-                "Pass data.train, data.validation."
-            )
+        check_development(name, source)
     if np.unique(validation.labels).size < 2:
         raise ArgumentError(
             "validation: must hold both classes, because AUROC is what chooses. Load the dataset with a larger "
@@ -149,10 +155,24 @@ def _check(
         raise ArgumentError(explain("build_model", rule, build_model))
     if not isinstance(space, SearchSpace):
         raise ArgumentError(explain("space", "must be a SearchSpace", space))
+    _check_builder(build_model, list(space.model))
     if space.augment_strength is not None and not callable(getattr(augment, "scaled", None)):
         hint = "Pass for example augment=medimg_cnn.augmentations.preset('chest_xray')."
         rule = "must be an augmentation that can be scaled, because space.augment_strength is given"
         raise ArgumentError(explain("augment", rule, augment, hint))
+
+
+def _check_builder(build_model: Callable[..., Any], names: list[str]) -> None:
+    try:
+        signature = inspect.signature(build_model)
+    except (TypeError, ValueError):  # of some functions that are not written in Python
+        return
+    try:
+        signature.bind(**dict.fromkeys(names))
+    except TypeError as error:
+        rule = f"must take the options of space.model, and only these, as keywords: {names} ({error})"
+        hint = "What is not tuned gets a default, or is named in the function."
+        raise ArgumentError(explain("build_model", rule, str(signature), hint)) from error
 
 
 @contextmanager
@@ -166,28 +186,20 @@ def _quiet(optuna: Any) -> Iterator[None]:
 
 
 def _open(optuna: Any, storage: PathLike | None, facts: dict[str, Any], pruning: bool) -> Any:
-    journal = None
-    if storage is not None:
-        path = Path(storage)
-        if path.is_dir():
-            raise ArgumentError(
-                explain("storage", "must be a file", str(path), "Add a name, such as tuning.log.")
-            )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        backend = optuna.storages.journal
-        lock = backend.JournalFileOpenLock(str(path))
-        journal = optuna.storages.JournalStorage(backend.JournalFileBackend(str(path), lock))
+    with file_errors(storage):
+        journal = None if storage is None else open_journal(optuna, storage)
     epochs = facts["config"]["epochs"] or 15
     median = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=math.ceil(epochs / 3))
-    study = optuna.create_study(
-        storage=journal,
-        study_name=_NAME,
-        direction="maximize",
-        load_if_exists=True,
-        pruner=median if pruning else optuna.pruners.NopPruner(),
-    )
     now = json.loads(to_json_text(facts))
-    before = study.user_attrs.get(_FACTS)
+    with file_errors(storage):
+        study = optuna.create_study(
+            storage=journal,
+            study_name=_NAME,
+            direction="maximize",
+            load_if_exists=True,
+            pruner=median if pruning else optuna.pruners.NopPruner(),
+        )
+        before = study.user_attrs.get(_FACTS)
     if before is None:
         study.set_user_attr(_FACTS, now)
     elif changed := [name for name, value in now.items() if before.get(name) != value]:
@@ -233,18 +245,10 @@ def _trainer(
     return Trainer(build_model(**model), augment=augment, **replace(config, **mine).to_dict(), **options)
 
 
-def _fit(trainer: Trainer, train: ImageSource, validation: ImageSource) -> Callable[[Observer], FitResult]:
-    def fit(observer: Observer) -> FitResult:
-        trainer._more = (observer,)  # noqa: SLF001 - for this package alone
-        return trainer.fit(train, validation).result
-
-    return fit
-
-
 def _run(optuna: Any, study: Any, trial: Any, fit: Callable[[Observer], FitResult]) -> str:
     """Train one trial, tell the study, and return the outcome in words."""
     states, started = optuna.trial.TrialState, time.perf_counter()
-    value, kept = None, 0
+    value, kept, reason = None, 0, ""
     try:
         result = fit(_Pruning(optuna, trial))
         kept = result.kept_epoch
@@ -252,18 +256,21 @@ def _run(optuna: Any, study: Any, trial: Any, fit: Callable[[Observer], FitResul
         outcome, state = "complete", states.COMPLETE
     except optuna.TrialPruned:
         outcome, state = "pruned", states.PRUNED
-    except TrainingError as error:
-        # To Optuna a trial that diverged is one that was given up at once: the worst there is.
-        trial.set_user_attr("reason", str(error)[:500])
-        outcome, state = "failed", states.PRUNED
+    except (TrainingError, ArgumentError) as error:
+        # To Optuna a trial that diverged, or could not be begun, is one that was given up at once: the worst there is.
+        reason = str(error)[:500]
+        outcome, state = "failed" if isinstance(error, TrainingError) else "refused", states.PRUNED
     except BaseException:
         study.tell(trial, state=states.FAIL)
         raise
     trial.set_user_attr("kept_epoch", kept)
     trial.set_user_attr("seconds", time.perf_counter() - started)
     trial.set_user_attr("outcome", outcome)
+    trial.set_user_attr("reason", reason)
     study.tell(trial, value, state=state)
-    return outcome if value is None else f"validation AUROC {value:.4f}"
+    if value is not None:
+        return f"validation AUROC {value:.4f}"
+    return f"{outcome} ({reason})" if reason else outcome
 
 
 def _tuning(
@@ -285,11 +292,15 @@ def _tuning(
                 curve=tuple(curve[epoch] for epoch in sorted(curve)),
                 seconds=trial.user_attrs["seconds"],
                 options=chosen,
+                reason=trial.user_attrs.get("reason", ""),
             )
         )
     if all(math.isnan(trial.validation_auroc) for trial in found):
-        reason = trials[-1].user_attrs.get("reason", "given up early")
-        raise TrainingError(f"No trial came to its end. The last one: {reason}")
+        outcomes = Counter(trial.outcome for trial in found)
+        words = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
+        raise TrainingError(
+            f"No trial came to its end ({words}). The last one: {found[-1].reason or 'given up early'}"
+        )
     return Tuning(
         trials=tuple(found),
         build=lambda chosen, options: _trainer(dict(chosen), build_model, config, augment, **options),

@@ -23,12 +23,14 @@ class Trial:
     """One trial.
 
     Attributes:
-        outcome: "complete"; "pruned" (given up early); or "failed" (the loss became infinite or NaN).
+        outcome: "complete"; "pruned" (given up early); "failed" (the loss became infinite or NaN); or "refused" (the
+            trainer, or your ``build_model``, does not take these options together).
         validation_auroc: of the kept epoch; NaN where the trial did not come to its end.
         kept_epoch: counted from 1; 0 where there is none.
         curve: validation AUROC by epoch, as far as it came.
         seconds: it took.
         options: that were chosen, by name.
+        reason: why it failed or was refused; else empty.
     """
 
     outcome: str
@@ -37,6 +39,7 @@ class Trial:
     curve: tuple[float, ...]
     seconds: float
     options: Mapping[str, Any]
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -77,7 +80,7 @@ class Tuning:
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row a trial, counted from 1: outcome, validation AUROC, kept epoch, epochs, seconds, and the options."""
+        """One row a trial, counted from 1: outcome, validation AUROC, kept epoch, epochs trained, seconds; options."""
         import pandas as pd
 
         rows = [
@@ -85,7 +88,7 @@ class Tuning:
                 "outcome": trial.outcome,
                 "validation_auroc": trial.validation_auroc,
                 "kept_epoch": trial.kept_epoch,
-                "epochs": len(trial.curve),
+                "epochs_trained": len(trial.curve),  # "epochs" may be an option
                 "seconds": trial.seconds,
                 **trial.options,
             }

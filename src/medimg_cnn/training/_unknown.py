@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import inspect
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import fields
 
 from medimg_cnn._validation import suggest
 from medimg_cnn.errors import ArgumentError
+from medimg_cnn.training._config import TrainerConfig
 
-__all__ = ["refuse_fit_options", "refuse_trainer_options"]
+__all__ = [
+    "refuse_fit_options",
+    "refuse_options_of_config",
+    "refuse_resume_options",
+    "refuse_trainer_options",
+]
 
 _TRAINER = {
     "lr": "Did you mean 'learning_rate'?",
@@ -58,3 +66,35 @@ def refuse_fit_options(unknown: Mapping[str, object], options: Collection[str]) 
         raise ArgumentError(
             f"{name!r} is not an option of Trainer.fit. {hint or suggest(name, ['train', 'validation'])}"
         )
+
+
+def refuse_resume_options(unknown: Mapping[str, object], options: Collection[str]) -> None:
+    """Refuse what ``Trainer.resume`` does not know; ``options`` are those of the trainer.
+
+    Raises:
+        ArgumentError: there is something.
+    """
+    known = ["model", "augment", "devices", "trackers", "callbacks", "progress"]
+    for name in unknown:
+        hint = suggest(name, known)
+        if name in options:
+            hint = (
+                "A run goes on with the options it began with. To train on with others, begin a new run from its "
+                f"weights: Trainer(load_run(directory).model, {name}=..., directory=...)."
+            )
+        raise ArgumentError(f"{name!r} is not an option of Trainer.resume. {hint}")
+
+
+def refuse_options_of_config(function: Callable[..., object], unknown: Mapping[str, object]) -> None:
+    """Refuse what a function does not know that takes ``config=``.
+
+    Raises:
+        ArgumentError: there is something.
+    """
+    known = [name for name in inspect.signature(function).parameters if name != "unknown"]
+    options = [field.name for field in fields(TrainerConfig)]
+    for name in unknown:
+        hint = suggest(name, known)
+        if name in options:
+            hint = f"It belongs to the training: pass config=TrainerConfig({name}=...)."
+        raise ArgumentError(f"{name!r} is not an option of {function.__name__}. {hint}")

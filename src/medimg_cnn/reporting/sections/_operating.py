@@ -140,7 +140,8 @@ def _points(evidence: Evidence) -> Table:
         (
             (
                 '"Locked": chosen before these data were seen. Figures at a point chosen on these data are too '
-                "good; one chosen on training data may suit new cases badly. No allowance is made for "
+                "good, at one chosen within the folds of a cross-validation somewhat so; one chosen on training data "
+                "may suit new cases badly. No allowance is made for "
                 "looking at several points."
             ),
         ),
