@@ -25,6 +25,9 @@ INITIALISERS = [
     keras.initializers.VarianceScaling(1.5, "fan_avg", "untruncated_normal", seed=3),
     keras.initializers.TruncatedNormal(stddev=0.02, seed=3),
     keras.initializers.TruncatedNormal(mean=0.5, stddev=0.02, seed=3),
+    keras.initializers.Zeros(),
+    keras.initializers.Ones(),
+    keras.initializers.Constant(-1.25),
 ]
 
 
@@ -38,8 +41,11 @@ def test_the_values_are_kerass(initialiser: Any, shape: tuple[int, ...]) -> None
 
 
 def test_other_initialisers_are_left_to_keras() -> None:
-    assert values_of(keras.initializers.Zeros(), (3,)) is None
-    assert values_of(keras.initializers.Constant(2.0), (3,)) is None
+    class Mine(keras.initializers.Zeros):
+        pass
+
+    for other in (Mine(), keras.initializers.Constant([1.0, 2.0, 3.0]), keras.initializers.Identity(), None):
+        assert values_of(other, (3,)) is None
 
 
 def weights(name: str, seed: int) -> list[np.ndarray]:

@@ -53,8 +53,8 @@ def drawn(build: Callable[[], Any]) -> Any:
     model = blank(build)
     initialisers = dict(_initialisers(model))
     for variable in model.variables:
-        initialiser = initialisers.get(id(variable))
-        value = None if initialiser is None else values_of(initialiser, tuple(variable.shape))
+        initialiser = initialisers.get(id(variable), getattr(variable, "_initializer", None))
+        value = values_of(initialiser, tuple(variable.shape))
         variable.assign(variable.value if value is None else value)
     return model
 
@@ -100,7 +100,10 @@ def reason(error: Exception) -> str:
 
 
 def values_of(initialiser: Any, shape: tuple[int, ...]) -> NDArray[np.float32] | None:
-    """Return the float32 values that a Keras initialiser of whole-number seed gives; None for one of another kind."""
+    """Return the float32 values that a Keras initialiser of a number or a seed gives; None for one of another kind."""
+    number = _number(initialiser)
+    if number is not None:
+        return np.full(shape, number, np.float32)
     seed = getattr(initialiser, "seed", None)
     if not isinstance(seed, int):
         return None
@@ -147,6 +150,14 @@ def _first(shape: tuple[int, ...], draw: Callable[..., Any], **options: Any) -> 
     size = math.prod(shape)
     many = max(_DRAWN_AT_ONCE, 1 << (size - 1).bit_length())
     return np.asarray(draw((many,), dtype="float32", **options))[:size].reshape(shape)
+
+
+def _number(initialiser: Any) -> float | None:
+    """Return what a constant initialiser fills with; None for one of another kind."""
+    kinds = {keras.initializers.Zeros: 0.0, keras.initializers.Ones: 1.0}
+    if type(initialiser) is keras.initializers.Constant and isinstance(initialiser.value, (int, float)):
+        return float(initialiser.value)
+    return kinds.get(type(initialiser))
 
 
 def _fan(shape: tuple[int, ...], mode: str) -> float:

@@ -18,7 +18,7 @@ from medimg_cnn._types import IntVector
 from medimg_cnn._validation import check_integer, explain
 from medimg_cnn.errors import ArgumentError
 
-__all__ = ["DeviceChoice", "Devices", "check_devices"]
+__all__ = ["DeviceChoice", "Devices", "check_devices", "copied"]
 
 DeviceChoice: TypeAlias = int | Literal["all"]
 
@@ -102,7 +102,7 @@ class Devices:
     def copy(self, values: Sequence[Any]) -> list[jax.Array]:
         """Return copies of arrays, the same in every process, on each device."""
         if self.count == 1:
-            return [jax.numpy.array(value) for value in values]
+            return [copied(value) for value in values]
         return [_global(self._everywhere, np.array(value), np.shape(value)) for value in values]
 
     def compile(self, function: Callable[..., Any], **options: Any) -> Any:
@@ -110,6 +110,12 @@ class Devices:
         if self.count > 1:
             options["out_shardings"] = self._everywhere
         return jax.jit(function, **options)
+
+
+def copied(value: Any) -> jax.Array:
+    """Return a copy on the device that may be donated; without a program for each shape, as ``jax.numpy.copy`` has."""
+    here: jax.Array = jax.device_put(value)  # in NumPy's memory, where it was NumPy's
+    return jax.device_put(here, may_alias=False)
 
 
 def _global(sharding: NamedSharding, part: NDArray[Any], shape: tuple[int, ...]) -> jax.Array:

@@ -9,17 +9,16 @@ from dataclasses import asdict
 from typing import Any, Protocol
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from medimg_cnn._keras import keras
 from medimg_cnn._types import FloatVector, IntVector
-from medimg_cnn._variables import duplicate, unfilled
+from medimg_cnn._variables import blank, duplicate, unfilled
 from medimg_cnn.artifacts import EpochRecord
 from medimg_cnn.errors import ArgumentError, ArtifactError, TrainingError
 from medimg_cnn.evaluation import auroc
 from medimg_cnn.training._config import TrainerConfig
-from medimg_cnn.training._devices import Devices
+from medimg_cnn.training._devices import Devices, copied
 from medimg_cnn.training._imbalance import Imbalance
 from medimg_cnn.training._predict import predict_logits
 from medimg_cnn.training._scaling import first_scale
@@ -117,7 +116,7 @@ class Loop:
         self.epochs = config.planned_epochs(self.steps_per_epoch)
         self.imbalance = Imbalance.plan(config, train.labels)
         self._optimizer = make_optimizer(config, self.epochs * self.steps_per_epoch)
-        self._optimizer.build(model.trainable_variables)
+        blank(lambda: self._optimizer.build(model.trainable_variables))  # its variables begin at 0, see below
         self._half_epochs = int(config.progressive * self.epochs)
         self._step, self._half_step = (
             self._compile(faster(variant(model, precision=config.precision, half=half)), augment)
@@ -133,7 +132,9 @@ class Loop:
         self._state = TrainState(
             weights=devices.copy(weights),
             other=devices.copy(other),
-            optimizer=devices.copy([variable.value for variable in self._optimizer.variables]),
+            optimizer=devices.copy(
+                [np.zeros(variable.shape, variable.dtype) for variable in self._optimizer.variables]
+            ),
             average=devices.copy(weights),
             average_other=devices.copy(other),
             scaling=devices.copy(first_scale(config.precision)),
@@ -269,8 +270,8 @@ class Loop:
         if keep or self.kept is None:
             state = self._state
             self.kept = Kept(
-                [jnp.copy(value) for value in state.average],
-                [jnp.copy(value) for value in state.average_other],
+                [copied(value) for value in state.average],
+                [copied(value) for value in state.average_other],
                 logit,
             )
         share = (self.steps_per_epoch - first) / self.steps_per_epoch
