@@ -21,6 +21,6 @@ def hint_for_tree(tree: Tree, paths: Sequence[str]) -> str:
     except ImageReadError:
         return ""
     return (
-        f"If a table gives the labels of these DICOM files by {', '.join(DICOM_KEYS)}, pass it as the source, with "
+        f"If a table gives the labels of these DICOM files by {' or '.join(DICOM_KEYS)}, pass it as the source, with "
         f"root={tree.name!r} and dicom_key= with the name of the identifier."
     )
