@@ -130,3 +130,14 @@ def test_isotonic_of_scores_that_say_nothing_is_the_identity() -> None:
     for z, y in (([1.0, 2.0, 3.0, 4.0], [1, 1, 0, 0]), ([1.0] * 4, [0, 1, 0, 1])):
         with pytest.warns(MedimgCnnWarning, match="left uncalibrated"):
             assert fit_calibration(z, y, method="isotonic").method == "identity"
+
+
+def test_isotonic_of_few_images_warns() -> None:
+    from medimg_cnn.errors import MedimgCnnWarning
+
+    z = np.linspace(-2, 2, 300)
+    y = (np.arange(300) % 3 == 0) & (z > -1.9)
+    assert y.sum() < 100
+    with pytest.warns(MedimgCnnWarning, match=rf"fitted on {y.sum()} images of the rarer class.* 'platt'"):
+        assert fit_calibration(z, y, method="isotonic").method == "isotonic"
+    fit_calibration(z, y, method="platt")

@@ -18,6 +18,9 @@ from medimg_cnn.evaluation._logistic import fit_logistic, separated
 
 __all__ = ["fit_calibration"]
 
+_FEW = 100
+"""Of the rarer class, for isotonic; see decision 0065."""
+
 
 def fit_calibration(
     logit: ArrayLike,
@@ -32,9 +35,10 @@ def fit_calibration(
     "temperature" divides the logit by one number (C. Guo et al. 2017, arXiv:1706.04599), which leaves the
     ranking and the decision at 0.5 alone; "platt" fits slope and intercept. Both are the maximum
     likelihood of a logistic model, found by Newton's method. "isotonic" is the rising step function of least
-    squares (Zadrozny and Elkan 2002, doi:10.1145/775047.775151) with straight lines between its steps; it wants
-    some hundreds of images, makes ties, and its ends are kept 1 / (2 n + 2) away from 0 and 1, so that no outcome
-    is called impossible.
+    squares (Zadrozny and Elkan 2002, doi:10.1145/775047.775151) with straight lines between its steps; it makes
+    ties, and its ends are kept 1 / (2 n + 2) away from 0 and 1, so that no outcome is called impossible. It wants many
+    images: below about 1,000 "platt" was the better one (Niculescu-Mizil and Caruana 2005,
+    doi:10.1145/1102351.1102430).
 
     Args:
         logit: (n,) finite model outputs before the sigmoid.
@@ -45,7 +49,8 @@ def fit_calibration(
 
     Returns:
         Where no useful map exists (one class only, a cut that separates the classes, logits that do not
-        vary, or scores that point the wrong way), the identity, with a MedimgCnnWarning that says why.
+        vary, or scores that point the wrong way), the identity, with a MedimgCnnWarning that says why. "isotonic" of
+        fewer than 100 images of a class is fitted, with a warning.
 
     Raises:
         ArgumentError: lengths differ, a logit is not finite, or outcomes are unclear.
@@ -69,6 +74,7 @@ def fit_calibration(
     elif method == "isotonic":
         calibration = _isotonic(outcome, values, fitted_on)
         if calibration is not None:
+            _warn_of_few(outcome)
             return calibration
         why = "higher logits go with health here"
     elif separated(outcome, values) and (method == "platt" or _unbounded(outcome, values)):
@@ -99,6 +105,17 @@ def fit_calibration(
         stacklevel=2,
     )
     return Calibration(fitted_on=fitted_on)
+
+
+def _warn_of_few(outcome: BoolVector) -> None:
+    few = min(int(outcome.sum()), int((~outcome).sum()))
+    if few < _FEW:
+        warnings.warn(
+            f"The isotonic calibration is fitted on {few} images of the rarer class, and follows their chance: with "
+            f"fewer than {_FEW} take method 'platt', which has two numbers to fit.",
+            MedimgCnnWarning,
+            stacklevel=3,
+        )
 
 
 def _isotonic(outcome: BoolVector, values: FloatVector, fitted_on: str) -> Calibration | None:
