@@ -13,6 +13,7 @@ import pytest
 
 from medimg_cnn._keras import keras
 from medimg_cnn.data import load_dataset
+from medimg_cnn.augmentations import Flip
 from medimg_cnn.errors import ArgumentError, ArtifactError, MedimgCnnWarning, TrainingError
 from medimg_cnn.evaluation import auroc
 from medimg_cnn.models import build_cnn
@@ -335,8 +336,15 @@ def test_what_does_not_fit_is_refused_in_words(make_source: Make) -> None:
         trainer.fit((np.zeros((4, *SHAPE)), np.zeros(4)))
     with pytest.raises(ArgumentError, match='layer named "logit"'):
         Trainer(keras.Sequential([keras.layers.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(1)]))
-    with pytest.raises(ArgumentError, match="augment: must be an augmentation"):
-        Trainer(model(), augment=lambda key, images: images)
+    for augment, step in (
+        (lambda key, images: images, "PerImage"),
+        ("ultrasound", r"preset\('ultrasound'\)"),
+        ([Flip()], r"Chain them: a \| b"),
+        (Flip, r"an instance, Flip\("),
+        (3, "Use medimg_cnn.augmentations"),
+    ):
+        with pytest.raises(ArgumentError, match=f"augment: must be an augmentation.*{step}"):
+            Trainer(model(), augment=augment)
     with pytest.warns(MedimgCnnWarning):
         run = trainer.fit(make_source())
     with pytest.raises(ArgumentError, match=r"images: must have the shape"):

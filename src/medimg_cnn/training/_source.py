@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from os import PathLike
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,7 +15,7 @@ from medimg_cnn.artifacts import DatasetFingerprint
 from medimg_cnn.data import Dataset
 from medimg_cnn.errors import ArgumentError
 
-__all__ = ["ImageSource", "check_development", "check_images", "check_source"]
+__all__ = ["ImageSource", "check_augment", "check_development", "check_images", "check_source"]
 
 
 @runtime_checkable
@@ -117,3 +117,27 @@ def check_images(argument: str, value: ArrayLike, shape: tuple[int, int, int]) -
     if not (low >= 0.0 and high <= 1.0):
         raise ArgumentError(explain(argument, "must lie in 0 to 1 and be finite", f"{low:g} to {high:g}"))
     return array.astype(np.float32)
+
+
+def check_augment(value: Any) -> Any:
+    """Return ``value`` where it is None or can augment a batch.
+
+    Raises:
+        ArgumentError: it is something else; says what to pass instead.
+    """
+    methods = ("params", "apply", "apply_labels")
+    if value is None or (
+        not isinstance(value, type) and all(callable(getattr(value, name, None)) for name in methods)
+    ):
+        return value
+    kind, step = type(value).__name__, "Use medimg_cnn.augmentations."
+    if isinstance(value, type):
+        kind, step = f"the class {value.__name__}", f"Pass an instance, {value.__name__}(...)."
+    elif isinstance(value, str):
+        kind, step = repr(value), f"Pass medimg_cnn.augmentations.preset({value!r})."
+    elif isinstance(value, (list, tuple)):
+        step = "Chain them: a | b."
+    elif callable(value):
+        step = "Pass medimg_cnn.augmentations.PerImage(function=...) for a function of your own."
+    rule = "augment: must be an augmentation with the methods params, apply and apply_labels"
+    raise ArgumentError(f"{rule}; got {kind}. {step}")

@@ -30,7 +30,7 @@ from medimg_cnn.training._resume import Unfinished, read_unfinished
 from medimg_cnn.training._run import RESULT_FILE, Run, load_run
 from medimg_cnn.training._session import Session
 from medimg_cnn.training._signals import StopRequested
-from medimg_cnn.training._source import ImageSource, check_development
+from medimg_cnn.training._source import ImageSource, check_augment, check_development
 from medimg_cnn.training._step import logit_model
 from medimg_cnn.training._together import all_or_none, peers, same
 from medimg_cnn.training._tracker import Tracker, TrackerObserver, check_trackers
@@ -158,13 +158,7 @@ class Trainer:
         )
         self.model = model
         self._logit_model = logit_model(model)
-        for name in ("params", "apply", "apply_labels"):
-            if augment is not None and not callable(getattr(augment, name, None)):
-                raise ArgumentError(
-                    f"augment: must be an augmentation with the methods params, apply and apply_labels; "
-                    f"got {type(augment).__name__}. Use medimg_cnn.augmentations."
-                )
-        self.augment = augment
+        self.augment = check_augment(augment)
         if checkpoint_steps is not None:
             check_integer("checkpoint_steps", checkpoint_steps, low=1)
         self._directory, self._overwrite, self._progress = directory, overwrite, progress
