@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from medimg_cnn._keras import keras
-from medimg_cnn.data import load_dataset
 from medimg_cnn.augmentations import Flip
+from medimg_cnn.data import load_dataset
 from medimg_cnn.errors import ArgumentError, ArtifactError, MedimgCnnWarning, TrainingError
 from medimg_cnn.evaluation import auroc
 from medimg_cnn.models import build_cnn
