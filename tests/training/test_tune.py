@@ -89,7 +89,7 @@ def test_a_trial_below_the_median_is_given_up(sources: tuple[Any, Any]) -> None:
     found = search(sources, **options)
     pruned = found.table[found.table["outcome"] == "pruned"]
     assert len(pruned)
-    assert (pruned["epochs"] < 4).all()
+    assert (pruned["epochs_trained"] < 4).all()
     assert pruned["validation_auroc"].isna().all()
     assert found.best.options["learning_rate"] > 1e-9
     whole = search(sources, **options, pruning=False)
