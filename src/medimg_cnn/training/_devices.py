@@ -115,7 +115,8 @@ class Devices:
 def copied(value: Any) -> jax.Array:
     """Return a copy on the device that may be donated; without a program for each shape, as ``jax.numpy.copy`` has."""
     here: jax.Array = jax.device_put(value)  # in NumPy's memory, where it was NumPy's
-    return jax.device_put(here, may_alias=False)
+    mine: jax.Array = jax.device_put(here, may_alias=False)
+    return mine
 
 
 def _global(sharding: NamedSharding, part: NDArray[Any], shape: tuple[int, ...]) -> jax.Array:
