@@ -6,7 +6,8 @@ Keras reads ``KERAS_BACKEND`` once, when it is first imported; where it is unset
 those who only want ``evaluation`` or ``clinical_report`` beside another framework are not refused.
 
 The XLA flag keeps convolutions out of a CPU library that ran them on about one core; see
-docs/decisions/0003-xla-flag.md. It is appended to the user's own flags, for jaxlib versions that know it, while JAX still reads them.
+docs/decisions/0003-xla-flag.md. It is appended to the user's own flags, for jaxlib versions that know it,
+while JAX still reads them.
 Compiled programs are kept in a folder of the user's cache, so that a second process starts sooner; see
 docs/decisions/0080-compiled-programs.md.
 """
@@ -85,7 +86,11 @@ def inference_options() -> dict[str, str] | None:
     """
     import jax
 
-    if not _ours_is_set() or metadata.version("jaxlib") not in _FLAG_VERSIONS or jax.default_backend() != "cpu":
+    if (
+        not _ours_is_set()
+        or metadata.version("jaxlib") not in _FLAG_VERSIONS
+        or jax.default_backend() != "cpu"
+    ):
         return None
     return {_CONVOLUTION_FLAG.removeprefix("--"): _INFERENCE_VALUE}
 
@@ -206,7 +211,7 @@ def _rejects_what_is_kept() -> bool:
 
 
 def convolution_flag() -> str:
-    """Return whether the flag of docs/decisions/0003-xla-flag.md is in force, or why not. To be called after ``require``."""
+    """Return whether the flag of docs/decisions/0003-xla-flag.md is in force, or why not; after ``require``."""
     return "in force" if _ours_is_set() else f"not in force: {_why_no_flag()}"
 
 
