@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
+OURS = f"medimg-cnn-xla-{metadata.version('jaxlib')}"
 WHERE = "import medimg_cnn as mc; print(mc.environment()['compilation cache'])"
 TRAIN = """
 import hashlib
@@ -40,8 +42,9 @@ def run(code: str, home: Path, **environment: str) -> subprocess.CompletedProces
 
 def test_a_variable_names_the_folder_or_none(tmp_path: Path) -> None:
     folder = tmp_path / "programs"
-    assert run(WHERE, tmp_path, MEDIMG_CNN_COMPILATION_CACHE=str(folder)).stdout.strip() == str(folder)
-    assert folder.stat().st_mode & 0o777 == 0o700
+    found = Path(run(WHERE, tmp_path, MEDIMG_CNN_COMPILATION_CACHE=str(folder)).stdout.strip())
+    assert found == folder / OURS
+    assert found.stat().st_mode & 0o777 == 0o700
     assert run(WHERE, tmp_path, MEDIMG_CNN_COMPILATION_CACHE="0").stdout.strip() == "off"
 
 
@@ -69,13 +72,41 @@ def test_it_can_be_set_and_taken_away_while_running(tmp_path: Path) -> None:
     assert list(folder.glob("*-cache"))
 
 
-def test_the_oldest_programs_make_room(tmp_path: Path) -> None:
-    for index in range(3):
-        with (tmp_path / f"{index}-cache").open("wb") as file:
+@pytest.mark.parametrize("first", ["jax", "keras"])
+def test_programs_are_kept_also_where_jax_was_loaded_before(tmp_path: Path, first: str) -> None:
+    code = (
+        f"import os; os.environ['KERAS_BACKEND'] = 'jax'; import {first}, jax\n"
+        "jax.jit(lambda x: x + 2)(1.0); import medimg_cnn as mc; mc.build_cnn\n"
+        "jax.config.update('jax_persistent_cache_min_compile_time_secs', 0); jax.jit(lambda x: x * 2)(1.0)\n"
+        "print(mc.environment()['compilation cache']); mc.set_compilation_cache(None)\n"
+        "print(mc.environment()['compilation cache'])"
+    )
+    result = run(code, tmp_path, MEDIMG_CNN_COMPILATION_CACHE=str(tmp_path))
+    assert result.stdout.split() == [str(tmp_path / OURS), "off"], result.stderr
+    assert list((tmp_path / OURS).glob("*-cache"))
+
+
+def test_a_setting_made_in_jax_is_kept(tmp_path: Path) -> None:
+    own = str(tmp_path / "own")
+    code = f"import jax; jax.config.update('jax_compilation_cache_dir', {own!r})\n{WHERE}"
+    found = run(code, tmp_path, MEDIMG_CNN_COMPILATION_CACHE=str(tmp_path))
+    assert found.stdout.strip() == own, found.stderr
+
+
+def test_the_oldest_programs_make_room_and_nothing_else(tmp_path: Path) -> None:
+    (folder := tmp_path / OURS).mkdir()
+    names = ["0-cache", "1-cache", "2-cache", "thesis.docx", "../thesis.docx", "../0-cache"]
+    for index, name in enumerate(names):
+        with (folder / name).open("wb") as file:
             file.truncate(500 << 20)  # sparse: nothing is written
-        os.utime(tmp_path / f"{index}-cache", (index, index))
-    run(WHERE, tmp_path, MEDIMG_CNN_COMPILATION_CACHE=str(tmp_path))
-    assert {path.name for path in tmp_path.glob("?-cache")} == {"1-cache", "2-cache"}
+        os.utime(folder / name, (index, index) if "thesis" not in name else (0, 0))
+    (folder / "a-cache").mkdir()
+    os.utime(folder / "a-cache", (0, 0))
+    found = run(WHERE, tmp_path, MEDIMG_CNN_COMPILATION_CACHE=str(tmp_path))
+    assert found.stdout.strip() == str(folder), found.stderr
+    left = {path.name for path in folder.iterdir()}
+    assert left == {"1-cache", "2-cache", "thesis.docx", "a-cache"}
+    assert {"thesis.docx", "0-cache"} < {path.name for path in tmp_path.iterdir()}
 
 
 @pytest.mark.slow
@@ -83,7 +114,7 @@ def test_weights_are_the_same_without_it_with_an_empty_one_and_with_a_full_one(t
     folder = tmp_path / "programs"
     results = [run(TRAIN, tmp_path, MEDIMG_CNN_COMPILATION_CACHE="0")]
     results += [run(TRAIN, tmp_path, MEDIMG_CNN_COMPILATION_CACHE=str(folder)) for _ in range(2)]
-    assert list(folder.glob("*step*-cache")), "the step was not kept"
+    assert list((folder / OURS).glob("*step*-cache")), "the step was not kept"
     assert len({result.stdout for result in results}) == 1, [result.stderr for result in results]
     assert len(results[0].stdout.strip()) == 64, results[0].stderr
 
@@ -92,7 +123,7 @@ def test_weights_are_the_same_without_it_with_an_empty_one_and_with_a_full_one(t
 def test_a_program_cut_short_is_compiled_anew(tmp_path: Path) -> None:
     folder = tmp_path / "programs"
     whole = run(TRAIN, tmp_path, MEDIMG_CNN_COMPILATION_CACHE=str(folder))
-    for path in folder.glob("*-cache"):
+    for path in (folder / OURS).glob("*-cache"):
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     again = run(
         "import warnings; warnings.simplefilter('ignore')" + TRAIN,

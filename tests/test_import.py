@@ -105,11 +105,38 @@ def test_a_report_beside_another_backend_is_not_refused() -> None:
     assert result.stdout.split() == ["0.75", "False", "False"], result.stderr
 
 
+COMPUTES = (
+    "import os, medimg_cnn; medimg_cnn.build_cnn; import jax.numpy as jnp\n"
+    "print(int(jnp.arange(3).sum()), os.environ.get('XLA_FLAGS', ''))\n"
+    "print(medimg_cnn.environment()['convolution flag'])"
+)
+
+
 def test_the_user_s_own_xla_flags_are_kept() -> None:
-    code = "import os, medimg_cnn; medimg_cnn.build_cnn; print(os.environ.get('XLA_FLAGS', ''))"
     own = "--xla_cpu_enable_fast_math=false"
-    assert run(code, XLA_FLAGS=own).stdout.startswith(own)
-    assert run(code, XLA_FLAGS=own, MEDIMG_CNN_XLA_FLAGS="0").stdout.strip() == own
+    assert run(COMPUTES, XLA_FLAGS=own).stdout.startswith(f"3 {own}")
+    alone = run(COMPUTES, XLA_FLAGS=own, MEDIMG_CNN_XLA_FLAGS="0").stdout
+    assert alone.splitlines() == [f"3 {own}", "not in force: MEDIMG_CNN_XLA_FLAGS is 0"]
+
+
+def test_a_file_of_xla_flags_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "flags.txt"
+    file.write_text("--xla_cpu_enable_fast_math=false\n")
+    result = run(COMPUTES, XLA_FLAGS=str(file))
+    assert result.stdout.splitlines() == [f"3 {file}", "not in force: XLA_FLAGS names a file"], result.stderr
+    # What a run keeps of its environment holds no path.
+    kept = "import medimg_cnn._environment as e; print(e.describe_environment()['XLA_FLAGS'])"
+    assert run(kept, XLA_FLAGS=str(file)).stdout.strip() == "from a file"
+
+
+def test_a_flag_that_comes_too_late_is_not_claimed() -> None:
+    result = run("import jax.numpy as jnp; jnp.ones(3).sum()\n" + COMPUTES, MEDIMG_CNN_XLA_FLAGS="1")
+    first, said = result.stdout.splitlines()
+    assert first.strip() == "3", result.stderr
+    assert said.startswith("not in force: ")
+    if metadata.version("jaxlib") in _FLAG_VERSIONS:
+        assert said == "not in force: JAX had computed before medimg_cnn was used"
+        assert run(COMPUTES).stdout.splitlines()[1] == "in force"
 
 
 def test_networks_that_only_predict_are_compiled_otherwise_unless_the_flag_is_the_user_s() -> None:

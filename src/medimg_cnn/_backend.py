@@ -6,7 +6,8 @@ Keras reads ``KERAS_BACKEND`` once, when it is first imported; where it is unset
 those who only want ``evaluation`` or ``clinical_report`` beside another framework are not refused.
 
 The XLA flag keeps convolutions out of a CPU library that ran them on about one core; see
-docs/decisions/0003-xla-flag.md. It is appended to the user's own flags, for jaxlib versions that know it.
+docs/decisions/0003-xla-flag.md. It is appended to the user's own flags, for jaxlib versions that know it,
+while JAX still reads them.
 Compiled programs are kept in a folder of the user's cache, so that a second process starts sooner; see
 docs/decisions/0080-compiled-programs.md.
 """
@@ -14,13 +15,22 @@ docs/decisions/0080-compiled-programs.md.
 from __future__ import annotations
 
 import os
+import stat
 import sys
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
 from medimg_cnn.errors import BackendError
 
-__all__ = ["choose", "compilation_cache", "inference_options", "require", "set_compilation_cache"]
+__all__ = [
+    "choose",
+    "compilation_cache",
+    "convolution_flag",
+    "inference_options",
+    "require",
+    "set_compilation_cache",
+]
 
 _CONVOLUTION_FLAG = "--xla_cpu_experimental_ynn_fusion_type"
 _CONVOLUTION_VALUE = "-LIBRARY_FUSION_TYPE_INDIVIDUAL_CONVOLUTION"
@@ -65,8 +75,7 @@ def require() -> None:
             "Set KERAS_BACKEND=jax, or unset it, before starting Python."
         )
     _add_xla_flag()
-    if "jax" not in sys.modules:
-        _keep_compiled()
+    _keep_compiled()
 
 
 def inference_options() -> dict[str, str] | None:
@@ -77,8 +86,11 @@ def inference_options() -> dict[str, str] | None:
     """
     import jax
 
-    ours = f"{_CONVOLUTION_FLAG}={_CONVOLUTION_VALUE}" in os.environ.get("XLA_FLAGS", "").split()
-    if not ours or metadata.version("jaxlib") not in _FLAG_VERSIONS or jax.default_backend() != "cpu":
+    if (
+        not _ours_is_set()
+        or metadata.version("jaxlib") not in _FLAG_VERSIONS
+        or jax.default_backend() != "cpu"
+    ):
         return None
     return {_CONVOLUTION_FLAG.removeprefix("--"): _INFERENCE_VALUE}
 
@@ -102,8 +114,9 @@ def set_compilation_cache(folder: str | os.PathLike[str] | None) -> None:
     """Keep compiled programs in another folder, or in none, from now on and in this process.
 
     By default they are kept in the user's cache folder, so that the second process that trains the same network
-    starts in a fraction of the time. The variable ``MEDIMG_CNN_COMPILATION_CACHE`` does the same from outside: a
-    folder, or 0 for none.
+    starts in a fraction of the time. The variable ``MEDIMG_CNN_COMPILATION_CACHE`` chooses from outside: a folder, in
+    which a sub-folder is made for them and kept below a gibibyte; or 0 for none. Nothing is taken away from the folder
+    named here.
 
     Args:
         folder: where to keep them; made where it is missing. Only you should be able to write there. None: nowhere.
@@ -116,32 +129,45 @@ def set_compilation_cache(folder: str | os.PathLike[str] | None) -> None:
         >>> mc.set_compilation_cache(None)
     """
     require()
-    from jax import config
-    from jax.experimental.compilation_cache import compilation_cache as cache
-
     if folder is not None:
         _make(Path(folder))
+    _tell(None if folder is None else os.fspath(folder))
+
+
+def _tell(folder: str | None) -> None:
+    """Tell JAX, which is loaded, where to keep compiled programs."""
+    from jax import config
+    from jax.experimental.compilation_cache import compilation_cache as kept
+
+    if folder is not None:
         config.update(_JAX_LEAST.lower(), _LEAST_SECONDS)  # type: ignore[no-untyped-call] # JAX
-    name = None if folder is None else os.fspath(folder)
-    config.update(_JAX_CACHE.lower(), name)  # type: ignore[no-untyped-call] # JAX
-    cache.reset_cache()
+    config.update(_JAX_CACHE.lower(), folder)  # type: ignore[no-untyped-call] # JAX
+    kept.reset_cache()
 
 
+@cache  # once a process: what is chosen later stays chosen
 def _keep_compiled() -> None:
-    """Tell JAX, before it loads, where to keep compiled programs; leave it alone where the user told it."""
-    wanted = os.environ.get(_CACHE, "")
+    """Tell JAX where to keep compiled programs; leave it alone where the user told it."""
+    wanted, loaded = os.environ.get(_CACHE, ""), "jax" in sys.modules
     if wanted == "0" or os.environ.get(_JAX_CACHE) is not None or (not wanted and _rejects_what_is_kept()):
         return
+    if loaded and compilation_cache() is not None:
+        return
     try:
-        folder = (
-            Path(wanted) if wanted else _user_cache() / "medimg-cnn" / f"xla-{metadata.version('jaxlib')}"
-        )
+        version = metadata.version("jaxlib")
+        if wanted:
+            folder = Path(wanted) / f"medimg-cnn-xla-{version}"
+        else:
+            folder = _user_cache() / "medimg-cnn" / f"xla-{version}"
         _make(folder)
         _make_room(folder)
     except (OSError, RuntimeError, metadata.PackageNotFoundError):
         return  # without a home, or on a read-only or full disk, programs are compiled each time
-    os.environ[_JAX_CACHE] = str(folder)
-    os.environ.setdefault(_JAX_LEAST, str(_LEAST_SECONDS))
+    if loaded:
+        _tell(str(folder))
+    else:
+        os.environ[_JAX_CACHE] = str(folder)
+        os.environ.setdefault(_JAX_LEAST, str(_LEAST_SECONDS))
 
 
 def _user_cache() -> Path:
@@ -159,8 +185,14 @@ def _make(folder: Path) -> None:
 
 
 def _make_room(folder: Path) -> None:
-    """Take away the programs that were made first, where they have grown past a gibibyte."""
-    found = sorted((entry.stat().st_mtime, entry.stat().st_size, entry) for entry in folder.iterdir())
+    """Take away the programs that were made first, where they have grown past a gibibyte; nothing else."""
+    found = []
+    for entry in folder.iterdir():
+        if entry.name.endswith(("-cache", "-atime")):  # as JAX names them
+            status = entry.lstat()
+            if stat.S_ISREG(status.st_mode):
+                found.append((status.st_mtime, status.st_size, entry))
+    found.sort()
     excess = sum(size for _, size, _ in found) - _CACHE_BYTES
     for _, size, entry in found:
         if excess <= 0:
@@ -178,13 +210,36 @@ def _rejects_what_is_kept() -> bool:
         return False
 
 
+def convolution_flag() -> str:
+    """Return whether the flag of docs/decisions/0003-xla-flag.md is in force, or why not; after ``require``."""
+    return "in force" if _ours_is_set() else f"not in force: {_why_no_flag()}"
+
+
 def _add_xla_flag() -> None:
-    flags = os.environ.get("XLA_FLAGS", "")
-    if os.environ.get(_OPT_OUT, "1") == "0" or _CONVOLUTION_FLAG in flags:
-        return
+    if _why_no_flag() is None:
+        flags = os.environ.get("XLA_FLAGS", "")
+        os.environ["XLA_FLAGS"] = f"{flags} {_CONVOLUTION_FLAG}={_CONVOLUTION_VALUE}".strip()
+
+
+def _why_no_flag() -> str | None:
+    """Return why the flag must not be added; None where it may."""
+    flags = os.environ.get("XLA_FLAGS", "").strip()
+    if os.environ.get(_OPT_OUT, "1") == "0":
+        return f"{_OPT_OUT} is 0"
+    if _CONVOLUTION_FLAG in flags:
+        return "XLA_FLAGS sets it"
+    if flags and not flags.startswith("-"):
+        return "XLA_FLAGS names a file"
     try:
         version = metadata.version("jaxlib")
     except metadata.PackageNotFoundError:
-        return
-    if version in _FLAG_VERSIONS:
-        os.environ["XLA_FLAGS"] = f"{flags} {_CONVOLUTION_FLAG}={_CONVOLUTION_VALUE}".strip()
+        return "jaxlib is not installed"
+    if version not in _FLAG_VERSIONS:
+        return f"not tried with jaxlib {version}"
+    bridge = sys.modules.get("jax._src.xla_bridge")  # JAX offers no public way to ask
+    started = getattr(bridge, "backends_are_initialized", None)
+    return "JAX had computed before medimg_cnn was used" if started is not None and started() else None
+
+
+def _ours_is_set() -> bool:
+    return f"{_CONVOLUTION_FLAG}={_CONVOLUTION_VALUE}" in os.environ.get("XLA_FLAGS", "").split()

@@ -56,6 +56,7 @@ def environment() -> dict[str, str]:
     usable = getattr(os, "sched_getaffinity", None)
     found["threads"] = str(len(usable(0)) if usable else os.cpu_count())
     found["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "")
+    found["convolution flag"] = _backend.convolution_flag()
     found["compilation cache"] = _backend.compilation_cache() or "off"
     return found
 
@@ -75,8 +76,10 @@ def describe_environment(devices: object = None) -> dict[str, str]:
     found["processors"] = str(os.cpu_count())
     if devices is not None:
         found["devices"] = str(devices)
-    # Names only: a value may be a path.
-    found["XLA_FLAGS"] = " ".join(flag.split("=", 1)[0] for flag in os.environ.get("XLA_FLAGS", "").split())
+    # Names only: a value may be a path, as may the whole, which then is that of a file of flags.
+    flags = os.environ.get("XLA_FLAGS", "").split()
+    named = [flag.split("=", 1)[0] for flag in flags if flag.startswith("-")]
+    found["XLA_FLAGS"] = " ".join(named) if named or not flags else "from a file"
     commit = _git_commit()
     if commit:
         found["git commit"] = commit

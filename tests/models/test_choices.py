@@ -6,16 +6,20 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from medimg_cnn._keras import keras
 from medimg_cnn._variables import blank, leaves
 from medimg_cnn.errors import ArgumentError
 from medimg_cnn.explain._parts import split_at
-from medimg_cnn.models import Architecture, Normalisation, build_cnn
+from medimg_cnn.models import Architecture, Normalisation, build_cnn, describe
+from medimg_cnn.models._architectures import _block
 from medimg_cnn.models._blocks import Parts, drop_path
 from medimg_cnn.models._build import Plan
 
 ARCHITECTURES = get_args(Architecture)
+SIZES = (28, 32, 40, 43, 44, 48, 55, 56, 64, 96, 111, 112, 127, 128, 200, 223, 224, 256, 384)
 RESIDUAL = [name for name in ARCHITECTURES if name not in ("cnn", "densenet121")]
 KINDS = {
     "batch": keras.layers.BatchNormalization,
@@ -112,6 +116,23 @@ def test_stochastic_depth_changes_neither_initial_weights_nor_predictions() -> N
     assert not np.array_equal(
         np.asarray(plain(images, training=True)), np.asarray(deep(images, training=True))
     )
+
+
+@given(st.integers(22, 4096), st.integers(22, 4096))
+def test_large_images_are_folded_to_about_32_pixels(height: int, width: int) -> None:
+    block = _block(height, width)
+    assert 21.5 <= np.sqrt(height * width) / block <= 43.5
+    assert _block(height + 1, width) - block in (0, 1)
+    assert _block(width, height) == block
+
+
+def test_size_and_cost_of_the_default_network_hardly_depend_on_the_size_of_the_images() -> None:
+    found = {size: describe(layout("medcnn-s", (size, size, 1))) for size in SIZES}
+    assert all(1.22e6 < one.parameters < 1.28e6 for one in found.values())
+    costs = [one.multiply_adds / 1e9 for one in found.values()]
+    assert 0.03 < min(costs) < max(costs) < 0.13
+    assert describe(layout("medcnn-s", (32, 1024, 1))).multiply_adds / 1e9 < 0.13
+    assert [_block(size, size) for size in (28, 43, 44, 64, 96, 128, 224)] == [1, 1, 2, 2, 3, 4, 8]
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)

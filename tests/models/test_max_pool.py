@@ -53,3 +53,19 @@ def test_it_stands_in_for_keras_s_own_layer_only():
     assert not FastMaxPooling2D.fits(keras.layers.MaxPooling2D(2, data_format="channels_first"))
     assert not FastMaxPooling2D.fits(Other(2))
     assert not FastMaxPooling2D.fits(keras.layers.AveragePooling2D(2))
+
+
+@pytest.mark.parametrize(
+    ("size", "strides", "fits"),
+    [
+        (2, 2, True),
+        (3, 1, True),
+        (4, 4, True),
+        (4, 1, False),
+        (5, 5, False),
+        ((1, 14), 14, True),
+        (14, 14, False),
+    ],
+)
+def test_large_windows_are_left_to_keras(size: int | tuple[int, int], strides: int, fits: bool) -> None:
+    assert FastMaxPooling2D.fits(keras.layers.MaxPooling2D(size, strides)) == fits

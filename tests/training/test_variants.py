@@ -61,7 +61,7 @@ def test_at_half_the_size_it_is_the_same_network() -> None:
 
 @pytest.mark.parametrize("architecture", ["medcnn-s", "resnet18"])
 def test_the_networks_of_the_library_can_be_halved(architecture: Any) -> None:
-    # At 96 pixels medcnn folds patches of 2 x 2; at 48 the same patches are folded.
+    # At 96 x 100 pixels medcnn folds patches of 3 x 3, the width padded to 102; at 48 x 50, padded to 51, the same.
     model = logit_model(build_cnn((96, 100, 1), architecture=architecture, width=4))
     small = variant(model, half=True)
     assert small.input_shape == (None, 48, 50, 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from medimg_cnn._keras import keras
 from medimg_cnn.models._blocks import (
     Parts,
@@ -39,11 +41,11 @@ def cnn_features(x: Tensor, *, width: int, parts: Parts) -> Tensor:
 def medcnn_features(x: Tensor, *, width: int, blocks: int, parts: Parts) -> Tensor:
     """Return the features of the small residual network.
 
-    Large images are folded first (space to depth), so that the convolutions run at about 32 pixels,
+    Images of more than 43 pixels are folded first (space to depth), so that the convolutions run at about 32 pixels,
     where XLA on a CPU is near the machine's limit; see docs/decisions/0002-work-at-32-pixels.md.
     Stages of ``blocks`` residual blocks follow, each at half the size and up to eight times ``width``
-    channels, until 4 pixels or fewer are left. Between stages the mean of 2x2 pixels is taken, not every
-    second one; see docs/decisions/0055-pool-between-stages.md.
+    channels, until 4 pixels or fewer are left, but four at most. Between stages the mean of 2x2 pixels is
+    taken, not every second one; see docs/decisions/0055-pool-between-stages.md.
     """
     x = conv_norm(_folded(x), width, 3, parts=parts, name="stem")
     stages = _stages(x)
@@ -58,16 +60,23 @@ def medcnn_features(x: Tensor, *, width: int, blocks: int, parts: Parts) -> Tens
 
 
 def _folded(x: Tensor) -> Tensor:
-    """Fold images of 48 pixels and more until the shorter side is 28 to 55."""
-    size = min(x.shape[1:3])
-    return space_to_depth(x, max(1, 2 ** ((size // 28).bit_length() - 1)) if size >= 48 else 1)
+    """Fold images until the geometric mean of their sides is 22 to 43, and nearest 29; smaller ones are left alone."""
+    return space_to_depth(x, _block(*x.shape[1:3]))
+
+
+def _block(height: int, width: int) -> int:
+    """Return the side of the patches; at 29 it is 1 at 28 pixels, 4 at 128 and 8 at 224, which need no padding."""
+    return max(1, round(math.sqrt(height * width) / 29))
 
 
 def _stages(x: Tensor) -> int:
-    """Return how many stages there are when each halves the size, until 4 pixels or fewer are left."""
+    """Return how many stages there are when each halves the size, until 4 pixels or fewer are left; four at most.
+
+    A fifth, for maps of 33 to 43 pixels, would double the weights.
+    """
     height, width = (int(side) for side in x.shape[1:3])
     count = 1
-    while max(height, width) > 4 and min(height, width) > 1:
+    while count < 4 and max(height, width) > 4 and min(height, width) > 1:
         height, width, count = -(-height // 2), -(-width // 2), count + 1
     return count
 

@@ -6,6 +6,7 @@ each place in the window. See docs/decisions/0081-max-pooling.md.
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Any, Literal, TypeAlias
 
@@ -82,8 +83,14 @@ class FastMaxPooling2D(keras.layers.MaxPooling2D):  # type: ignore[misc] # Keras
 
     @staticmethod
     def fits(layer: Any) -> bool:
-        """Whether ``layer`` is Keras's own layer, with the channels last."""
-        return type(layer) is keras.layers.MaxPooling2D and layer.data_format == "channels_last"
+        """Whether ``layer`` is Keras's own layer, with the channels last and windows for which ours is the faster.
+
+        It takes one pass for each place in the window: 16 at most, and 9 where windows overlap at every pixel.
+        """
+        if type(layer) is not keras.layers.MaxPooling2D or layer.data_format != "channels_last":
+            return False
+        places = math.prod(layer.pool_size)
+        return bool(places <= (9 if 1 in layer.strides else 16))
 
     def call(self, inputs: Any) -> Any:
         """Pool."""

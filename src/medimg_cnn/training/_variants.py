@@ -99,6 +99,10 @@ def variant(model: Any, *, precision: Precision = "float32", half: bool = False)
             before = model.get_layer(layer.name)
             target = _target(before.input.shape[1:], args[0].shape[1:], before.output.shape[1:])
             layer = keras.layers.Reshape(target, name=layer.name, dtype=layer.dtype_policy)
+        if half and layer.name == "pad_to_patches":  # of models/_blocks.py
+            patch = model.get_layer("patches").target_shape[1]
+            missing = (-size % patch for size in args[0].shape[1:3])
+            layer = keras.layers.ZeroPadding2D([(m // 2, m - m // 2) for m in missing], name=layer.name)
         return layer(*args, **kwargs)
 
     try:
