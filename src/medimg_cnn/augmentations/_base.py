@@ -239,8 +239,16 @@ class Augmentation(ABC):
         The layer saves and loads with the model. It changes images only: a chain that mixes labels
         is refused. Prefer ``Trainer(augment=...)``, which also mixes labels and resumes exactly.
 
+        ``load_run`` and ``Trainer.resume`` know the layer. Before ``keras.saving.load_model`` in a new
+        process write ``from medimg_cnn.augmentations import AugmentationLayer``, so that Keras does too.
+
+        Args:
+            seed: 0 to 2**31 - 1. Other augmentations draw other numbers from the same seed; two layers of
+                the same augmentation draw the same, so give each its own.
+            name: of the layer.
+
         Raises:
-            ArgumentError: the chain mixes images.
+            ArgumentError: the chain mixes images, or the seed is out of its range.
         """
         from medimg_cnn.augmentations._layer import AugmentationLayer
 

@@ -14,6 +14,7 @@ from medimg_cnn._types import FloatVector, PathLike
 from medimg_cnn._validation import check_integer, check_seed, explain
 from medimg_cnn._variables import duplicate, load_model, reason, settle
 from medimg_cnn.artifacts import DatasetFingerprint, FitResult, OperatingPoint, Predictions
+from medimg_cnn.augmentations import _layer as _layer  # so that Keras knows it in files of models
 from medimg_cnn.data import Preprocessing
 from medimg_cnn.errors import ArgumentError, ArtifactError, MedimgCnnWarning
 from medimg_cnn.training._plots import plot_history
