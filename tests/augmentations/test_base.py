@@ -68,6 +68,20 @@ def test_a_function_of_the_users_own_is_mapped_over_the_images() -> None:
         A.PerImage(function="blur")  # type: ignore[arg-type]
 
 
+def test_masks_stay_with_a_function_only_where_it_says_that_it_moves_no_pixels() -> None:
+    def mirrored(key: jax.Array, image: jax.Array) -> jax.Array:
+        return image[:, ::-1]
+
+    step, masks = A.PerImage(function=mirrored), IMAGES > 0.5
+    params = step.params(KEY, 3, (8, 8, 1))
+    with pytest.raises(ArgumentError, match="moves_pixels=False"):
+        step.apply_masks(params, masks)
+    still = A.PerImage(function=lambda key, image: 1 - image, moves_pixels=False)
+    assert np.array_equal(still.apply_masks(params, masks), masks)
+    with pytest.raises(ArgumentError, match="moves_pixels"):
+        A.PerImage(function=mirrored, moves_pixels="no")  # type: ignore[arg-type]
+
+
 def test_chains_open_up_and_an_empty_chain_changes_nothing() -> None:
     flip, noise = A.Flip(), A.Noise(sigma=0.1)
     assert (flip | noise | flip).steps == (flip, noise, flip)

@@ -49,7 +49,9 @@ def test_it_trains_saves_and_loads_within_a_model(tmp_path: Path) -> None:
 
 
 def test_layers_of_other_augmentations_draw_other_numbers_from_the_same_seed() -> None:
-    step = np.stack([np.full((200, 4, 4, 1), 0.5), np.full((200, 4, 4, 1), 0.3)], axis=2).reshape(200, 4, 8, 1)
+    step = np.stack([np.full((200, 4, 4, 1), 0.5), np.full((200, 4, 4, 1), 0.3)], axis=2).reshape(
+        200, 4, 8, 1
+    )
     layers = [A.Brightness(amount=0.1), A.Brightness(amount=0.2), A.Gamma(amount=0.5), A.Contrast(amount=0.2)]
     drawn = [np.asarray(a.as_layer()(step.astype(np.float32), training=True))[:, 0, 0, 0] for a in layers]
     assert np.abs(np.corrcoef(drawn) - np.eye(4)).max() < 0.25
@@ -66,7 +68,9 @@ def test_a_loaded_layer_begins_again_at_its_seed(tmp_path: Path) -> None:
 def test_load_run_knows_it_in_a_new_process(tmp_path: Path) -> None:
     keras.Sequential([keras.Input((8, 8, 1)), CHAIN.as_layer()]).save(tmp_path / "model.keras")
     path = str(tmp_path / "model.keras")
-    code = f"from medimg_cnn.training._run import _kept; from pathlib import Path; _kept(Path({path!r}), None)"
+    code = (
+        f"from medimg_cnn.training._run import _kept; from pathlib import Path; _kept(Path({path!r}), None)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

@@ -19,7 +19,7 @@ from medimg_cnn.errors import ArgumentError, ArtifactError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Augmentation", "Params", "register"]
+__all__ = ["Augmentation", "Params", "augment_images", "register"]
 
 Params: TypeAlias = dict[str, jax.Array]
 """What was drawn: arrays by name, each with one row an image."""
@@ -119,7 +119,8 @@ class Augmentation(ABC):
         """Change masks (n, height, width, channels) of any dtype as the images were.
 
         Geometry is sampled by nearest neighbour, so that a binary mask stays binary. What changes
-        grey values only leaves masks as they are.
+        grey values only leaves masks as they are; so does this method, unless a subclass that moves
+        pixels overrides it.
         """
         del params
         return masks
@@ -140,10 +141,19 @@ class Augmentation(ABC):
             Images of the same shape and dtype.
 
         Raises:
-            ArgumentError: the key is not a JAX key, or the images have another shape or dtype.
+            ArgumentError: the key is not a JAX key, the images have another shape or dtype, or the chain
+                mixes images, so that the labels change too: use ``batch``.
         """
-        result: jax.Array = _augment(self, check_key("key", key), check_images("images", images))
-        return result
+        if self.mixes:
+            raise ArgumentError(
+                explain(
+                    "augmentation",
+                    "must not mix images where labels are not given, since they change too",
+                    self,
+                    "Call augmentation.batch(key, images, labels).",
+                )
+            )
+        return augment_images(self, key, images)
 
     def batch(self, key: jax.Array, images: jax.Array, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Draw once and apply to images and labels together; for chains that mix images.
@@ -283,6 +293,12 @@ class Augmentation(ABC):
         (even,), chosen = self._draws(key, n, 1)
         floor = -width if low is None else low
         return jnp.where(chosen, floor + (width - floor) * even, neutral)
+
+
+def augment_images(augmentation: Augmentation, key: jax.Array, images: jax.Array) -> jax.Array:
+    """Draw and apply to images alone, even where the labels would change; compiled once for each shape."""
+    changed: jax.Array = _augment(augmentation, check_key("key", key), check_images("images", images))
+    return changed
 
 
 @partial(jax.jit, static_argnums=0)

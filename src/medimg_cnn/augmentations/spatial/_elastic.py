@@ -88,7 +88,7 @@ class Elastic(SpatialAugmentation):
         """Draw ``waves``, ``phases`` and ``amplitude``."""
         n, *_ = self._rows(n, image_shape)
         wave_key, key = jax.random.split(key)
-        waves = jax.random.normal(wave_key, (n, 2, self.count, 2)) / self.smoothness
+        waves = jax.random.normal(wave_key, (n, 2, self.count, 2), jnp.float32) / self.smoothness
         drawn, chosen = self._draws(key, n, 2 * self.count + 1)
         phases = (2 * math.pi) * drawn[1:].T.reshape(n, 2, self.count)
         amplitude = jnp.where(chosen, self.displacement * drawn[0], 0.0)
