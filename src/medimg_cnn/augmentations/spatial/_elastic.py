@@ -35,8 +35,8 @@ class Elastic(SpatialAugmentation):
 
     Attributes:
         displacement: the largest standard deviation of the displacement, as a share of the shorter
-            side; drawn evenly from 0 to this. At most a quarter of ``smoothness``: beyond that the
-            field begins to fold the image over itself.
+            side; drawn evenly from 0 to this. At most a quarter of ``smoothness``: there fewer
+            than one field in a hundred folds the image over itself somewhere; beyond, more and more.
         smoothness: the length over which neighbours move together, as a share of the shorter side,
             0.02 to 1.
         count: how many waves, 4 to 256; more come closer to a Gaussian field.
@@ -73,14 +73,14 @@ class Elastic(SpatialAugmentation):
                 explain(
                     "displacement",
                     f"must be at most {_STEEPEST:g} times smoothness ({self.smoothness:g}), "
-                    "or the image folds over itself",
+                    "or too many fields fold the image over itself",
                     self.displacement,
                     "Lower the displacement or raise the smoothness.",
                 )
             )
 
     def scaled(self, strength: float) -> Self:
-        """Multiply the displacement, up to where the image would fold."""
+        """Multiply the displacement, up to the largest that is allowed."""
         strength = check_number("strength", strength, low=0.0)
         return replace(self, displacement=min(self.displacement * strength, _STEEPEST * self.smoothness))
 
