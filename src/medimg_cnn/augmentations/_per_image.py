@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import NoReturn, Self
+from dataclasses import dataclass
+from typing import NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -100,11 +100,6 @@ class PerImage(Augmentation):
                 )
             )
         return super().apply_masks(params, masks)
-
-    def scaled(self, strength: float) -> Self:
-        """Return the same; 0 alone can be obeyed, by changing no image."""
-        same = super().scaled(strength)
-        return same if strength > 0 else replace(same, probability=0.0)
 
     def to_dict(self) -> dict[str, JsonValue]:
         """Return a description: the function is named, which is enough for a record but not to rebuild it."""

@@ -212,9 +212,10 @@ def preset(name: str, *, strength: float = 1.0) -> Compose:
 
     A place to start from, chosen by what varies between real examinations and what would change the
     diagnosis. Those for chest X-rays and ultrasound were chosen in cross-validation, each on the training
-    and validation images of one data set (docs/decisions/0054-chest-preset.md and 0056-ultrasound-preset.md); the others
-    were tuned on none. Look at the result with ``.preview(split)``. What each step is for,
-    and what was left out on purpose, is in ``PRESETS[name]``: print it.
+    and validation images of one data set (docs/decisions/0054-chest-preset.md and
+    0056-ultrasound-preset.md); the others were tuned on none. Look at the result with
+    ``.preview(split)``. What each step is for, and what was left out on purpose, is in
+    ``PRESETS[name]``: print it.
 
     Args:
         name: "chest_xray", "ct", "mri", "pathology", "dermoscopy", "fundus", "ultrasound" or "none".

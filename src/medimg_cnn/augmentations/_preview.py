@@ -35,7 +35,7 @@ def preview(
         A matplotlib Figure, which draws itself in a notebook and has ``savefig``.
 
     Raises:
-        ArgumentError: an option breaks its rule, or the images have another shape or dtype.
+        ArgumentError: an option breaks its rule, or the images have another shape, dtype or range.
 
     Example:
         >>> import jax

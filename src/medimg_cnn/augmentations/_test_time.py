@@ -14,7 +14,7 @@ import numpy as np
 from medimg_cnn._types import FloatVector
 from medimg_cnn._validation import check_choice, check_integer, explain
 from medimg_cnn.augmentations._base import Augmentation
-from medimg_cnn.augmentations._checks import check_images, check_key
+from medimg_cnn.augmentations._checks import check_images, check_key, check_range
 from medimg_cnn.errors import ArgumentError
 
 __all__ = ["TestTimePrediction", "predict_with_augmentation"]
@@ -86,7 +86,7 @@ def predict_with_augmentation(
         raise ArgumentError(explain("augmentation", "must not mix images of the batch", augmentation))
     draws = check_integer("draws", draws, low=1)
     combine = check_choice("combine", combine, ("logit", "probability"))
-    batch, key = check_images("images", images), check_key("key", key)
+    batch, key = check_range("images", check_images("images", images)), check_key("key", key)
     views = [_probabilities(predict(batch), batch.shape[0])]
     for draw in range(draws):
         changed = _view(augmentation, jax.random.fold_in(key, draw), batch)
