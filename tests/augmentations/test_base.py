@@ -35,6 +35,9 @@ def test_a_registered_class_of_the_users_own_chains_saves_and_loads() -> None:
     chain = Inverted() | A.Flip()
     assert A.Augmentation.from_dict(chain.to_dict()) == chain
     assert np.array_equal(Inverted()(KEY, IMAGES), 1 - IMAGES)
+    assert np.array_equal(chain.scaled(0)(KEY, IMAGES), IMAGES)
+    assert Inverted(probability=0.5).scaled(0.5) == Inverted(probability=0.25)
+    assert Inverted().scaled(2) == Inverted()
 
 
 def test_a_name_that_is_taken_is_refused() -> None:
@@ -66,6 +69,20 @@ def test_a_function_of_the_users_own_is_mapped_over_the_images() -> None:
         A.PerImage(function=lambda key, image: image[:2])(KEY, IMAGES)
     with pytest.raises(ArgumentError, match="function"):
         A.PerImage(function="blur")  # type: ignore[arg-type]
+
+
+def test_masks_stay_with_a_function_only_where_it_says_that_it_moves_no_pixels() -> None:
+    def mirrored(key: jax.Array, image: jax.Array) -> jax.Array:
+        return image[:, ::-1]
+
+    step, masks = A.PerImage(function=mirrored), IMAGES > 0.5
+    params = step.params(KEY, 3, (8, 8, 1))
+    with pytest.raises(ArgumentError, match="moves_pixels=False"):
+        step.apply_masks(params, masks)
+    still = A.PerImage(function=lambda key, image: 1 - image, moves_pixels=False)
+    assert np.array_equal(still.apply_masks(params, masks), masks)
+    with pytest.raises(ArgumentError, match="moves_pixels"):
+        A.PerImage(function=mirrored, moves_pixels="no")  # type: ignore[arg-type]
 
 
 def test_chains_open_up_and_an_empty_chain_changes_nothing() -> None:
@@ -106,6 +123,9 @@ def test_they_are_frozen_and_misspelt_options_are_refused() -> None:
         ({"version": 2}, "Upgrade"),
         ({"version": "1"}, "version"),
         ({"degree": 3}, "known fields"),
+        ({"version": True}, "version"),
+        ({"degrees": 999}, "must have the fields"),
+        ({"degrees": None}, "must have the fields"),
     ],
 )
 def test_saved_augmentations_that_cannot_be_rebuilt_say_why(change: dict[str, object], message: str) -> None:
@@ -115,10 +135,28 @@ def test_saved_augmentations_that_cannot_be_rebuilt_say_why(change: dict[str, ob
         A.Flip.from_dict(A.Rotation(degrees=5).to_dict())
 
 
+@pytest.mark.parametrize("content", [None, 3, "Flip", {"augmentation": "Rotation", "version": 1}])
+def test_what_is_no_saved_augmentation_is_refused_alone_and_in_a_chain(content: object) -> None:
+    for damaged in (content, {**A.Compose().to_dict(), "steps": [content]}):
+        with pytest.raises(ArtifactError):
+            A.Augmentation.from_dict(damaged)  # type: ignore[arg-type]
+    with pytest.raises(ArtifactError):
+        A.Augmentation.from_dict({**A.Compose().to_dict(), "steps": content})  # type: ignore[dict-item]
+
+
 @pytest.mark.parametrize(
     "change",
     [
         {"format": "another"},
+        {"version": True},
+        {"arrays": None},
+        {"arrays": {"angle": [1.0]}},
+        {"arrays": {"angle": {"dtype": "float32", "shape": [1]}}},
+        {"arrays": {"angle": {"dtype": "float32", "shape": None, "values": [1]}}},
+        {"arrays": {"angle": {"dtype": "bool", "shape": [1], "values": ["false"]}}},
+        {"arrays": {"angle": {"dtype": "int32", "shape": [1], "values": [1.7]}}},
+        {"arrays": {"angle": {"dtype": "uint32", "shape": [1], "values": [-1]}}},
+        {"arrays": {"angle": {"dtype": "float32", "shape": [1], "values": [True]}}},
         {"version": 2},
         {"arrays": {"angle": {"dtype": "object", "shape": [1], "values": [1]}}},
         {"arrays": {"angle": {"dtype": "float32", "shape": [2], "values": [1]}}},
@@ -143,6 +181,17 @@ def test_saved_draws_that_are_damaged_are_refused(change: dict[str, object]) -> 
 def test_images_of_another_shape_or_dtype_are_refused(images: object, message: str) -> None:
     with pytest.raises(ArgumentError, match=message):
         A.Flip()(KEY, images)  # type: ignore[arg-type]
+
+
+def test_images_from_0_to_255_are_refused_where_their_values_are_known() -> None:
+    for call in (
+        lambda: A.Flip()(KEY, IMAGES * 255),
+        lambda: A.MixUp().batch(KEY, IMAGES * 255, jnp.zeros(3)),
+        lambda: A.preview(A.Flip(), IMAGES * 255),
+        lambda: A.predict_with_augmentation(lambda x: x[:, 0, 0], A.Flip(), IMAGES * 255, key=KEY),
+    ):
+        with pytest.raises(ArgumentError, match=r"from 0 to 1; got .* images / 255"):
+            call()
 
 
 def test_keys_are_jax_keys_typed_or_raw() -> None:

@@ -172,6 +172,17 @@ def test_json_round_trip_of_the_augmentation_and_of_what_was_drawn(
 
 
 @each
+def test_types_are_the_same_where_jax_counts_in_64_bits(augmentation: A.Augmentation, channels: int) -> None:
+    images = picture(4, channels)
+    usual = {name: value.dtype for name, value in drawn(augmentation, 11, images).items()}
+    with jax.enable_x64(True):
+        params = drawn(augmentation, 11, images)
+        result = jax.eval_shape(augmentation.apply, params, images)
+    assert {name: value.dtype for name, value in params.items()} == usual
+    assert (result.shape, result.dtype) == (images.shape, np.float32)
+
+
+@each
 def test_one_pixel_images(augmentation: A.Augmentation, channels: int) -> None:
     images = picture(6, channels, size=(1, 1))
     result = np.asarray(compiled(augmentation)(drawn(augmentation, 13, images), images))

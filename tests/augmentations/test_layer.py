@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +46,33 @@ def test_it_trains_saves_and_loads_within_a_model(tmp_path: Path) -> None:
     assert isinstance(layer, A.AugmentationLayer)
     assert layer.augmentation == A.Brightness(amount=0.1)
     assert layer.seed == 1
+
+
+def test_layers_of_other_augmentations_draw_other_numbers_from_the_same_seed() -> None:
+    step = np.stack([np.full((200, 4, 4, 1), 0.5), np.full((200, 4, 4, 1), 0.3)], axis=2).reshape(
+        200, 4, 8, 1
+    )
+    layers = [A.Brightness(amount=0.1), A.Brightness(amount=0.2), A.Gamma(amount=0.5), A.Contrast(amount=0.2)]
+    drawn = [np.asarray(a.as_layer()(step.astype(np.float32), training=True))[:, 0, 0, 0] for a in layers]
+    assert np.abs(np.corrcoef(drawn) - np.eye(4)).max() < 0.25
+
+
+def test_a_loaded_layer_begins_again_at_its_seed(tmp_path: Path) -> None:
+    model = keras.Sequential([keras.Input((8, 8, 1)), CHAIN.as_layer(seed=2), keras.layers.Flatten()])
+    expected = np.asarray(model.layers[0](IMAGES, training=True))
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    assert np.array_equal(again.layers[0](IMAGES, training=True), expected)
+
+
+def test_load_run_knows_it_in_a_new_process(tmp_path: Path) -> None:
+    keras.Sequential([keras.Input((8, 8, 1)), CHAIN.as_layer()]).save(tmp_path / "model.keras")
+    path = str(tmp_path / "model.keras")
+    code = (
+        f"from medimg_cnn.training._run import _kept; from pathlib import Path; _kept(Path({path!r}), None)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_it_stays_float32_under_mixed_precision() -> None:

@@ -32,6 +32,15 @@ def test_views_are_the_image_and_its_augmentations_combined() -> None:
     np.testing.assert_allclose(by_logit.probability, 1 / (1 + np.exp(-logits)), atol=1e-6)
 
 
+def test_an_answer_does_not_depend_on_the_image_s_place_in_the_batch() -> None:
+    chain = A.Rotation(degrees=40) | A.Noise(sigma=0.2)
+    order = np.array([3, 0, 4, 2, 1])
+    together = A.predict_with_augmentation(left_half, chain, IMAGES, key=KEY, draws=2)
+    shuffled = A.predict_with_augmentation(left_half, chain, IMAGES[order], key=KEY, draws=2)
+    np.testing.assert_allclose(shuffled.views, together.views[:, order], atol=1e-6)
+    assert together.spread.min() > 0
+
+
 def test_a_model_that_ignores_the_view_gives_its_own_answer_with_no_spread() -> None:
     result = A.predict_with_augmentation(lambda x: jnp.full(len(x), 0.3), A.Flip(), IMAGES, key=KEY, draws=2)
     np.testing.assert_allclose(result.probability, 0.3, atol=1e-6)

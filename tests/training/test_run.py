@@ -13,6 +13,7 @@ import pytest
 import medimg_cnn as mc
 from medimg_cnn.errors import ArgumentError, ArtifactError, MedimgCnnWarning
 from medimg_cnn.training import Run, Trainer, load_run
+from medimg_cnn.training._predict import augmented_views
 
 Make = Callable[..., Any]
 
@@ -130,6 +131,9 @@ def test_test_time_augmentation_is_the_mean_logit_over_views(run: Run, data: mc.
     np.testing.assert_allclose(
         run.predict(data.test, augment=Noise(sigma=0.0)).logit, run.predict(data.test).logit, rtol=1e-12
     )
+    same = np.repeat(images[:1], len(images), axis=0)  # the views do not hang on an image's place
+    _, view = augmented_views(lambda rows: same[rows], noise, images.shape[1:], draws=1, seed=0)
+    assert np.ptp(view(np.arange(len(same))), axis=0).max() == 0.0
     with pytest.raises(ArgumentError, match="does not mix images"):
         run.predict(data.test, augment=MixUp())
     with pytest.raises(ArgumentError, match="draws: must be a whole number of at least 1"):

@@ -13,13 +13,13 @@ import jax.numpy as jnp
 
 from medimg_cnn._types import JsonValue
 from medimg_cnn._validation import check_fraction, check_integer, check_number, explain, suggest
-from medimg_cnn.augmentations._checks import check_images, check_key, check_labels, check_shape
+from medimg_cnn.augmentations._checks import check_images, check_key, check_labels, check_range, check_shape
 from medimg_cnn.errors import ArgumentError, ArtifactError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Augmentation", "Params", "register"]
+__all__ = ["Augmentation", "Params", "augment_images", "register"]
 
 Params: TypeAlias = dict[str, jax.Array]
 """What was drawn: arrays by name, each with one row an image."""
@@ -79,7 +79,7 @@ class Augmentation(ABC):
 
     probability: float = 1.0
 
-    _strength_fields: ClassVar[Mapping[str, float]] = {}
+    _strength_fields: ClassVar[Mapping[str, float]] = {"probability": 1.0}
     """The fields that the strength dial multiplies, each with the largest value it may take."""
 
     def __post_init__(self) -> None:
@@ -119,7 +119,8 @@ class Augmentation(ABC):
         """Change masks (n, height, width, channels) of any dtype as the images were.
 
         Geometry is sampled by nearest neighbour, so that a binary mask stays binary. What changes
-        grey values only leaves masks as they are.
+        grey values only leaves masks as they are; so does this method, unless a subclass that moves
+        pixels overrides it.
         """
         del params
         return masks
@@ -140,10 +141,20 @@ class Augmentation(ABC):
             Images of the same shape and dtype.
 
         Raises:
-            ArgumentError: the key is not a JAX key, or the images have another shape or dtype.
+            ArgumentError: the key is not a JAX key, the images have another shape or dtype or are not from
+                0 to 1 (under ``jax.jit`` this is not seen), or the chain mixes images, so that the labels
+                change too: use ``batch``.
         """
-        result: jax.Array = _augment(self, check_key("key", key), check_images("images", images))
-        return result
+        if self.mixes:
+            raise ArgumentError(
+                explain(
+                    "augmentation",
+                    "must not mix images where labels are not given, since they change too",
+                    self,
+                    "Call augmentation.batch(key, images, labels).",
+                )
+            )
+        return augment_images(self, key, images)
 
     def batch(self, key: jax.Array, images: jax.Array, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Draw once and apply to images and labels together; for chains that mix images.
@@ -157,9 +168,9 @@ class Augmentation(ABC):
             (images, labels), of the same shapes.
 
         Raises:
-            ArgumentError: a shape or dtype breaks its rule.
+            ArgumentError: a shape, a dtype or the images' range breaks its rule.
         """
-        images = check_images("images", images)
+        images = check_range("images", check_images("images", images))
         labels = check_labels("labels", labels, images)
         mixed: tuple[jax.Array, jax.Array] = _augment_both(self, check_key("key", key), images, labels)
         return mixed
@@ -179,7 +190,9 @@ class Augmentation(ABC):
     def scaled(self, strength: float) -> Self:
         """Return the same augmentation with its ranges multiplied by ``strength``.
 
-        0 gives the identity, 1 the augmentation itself; ranges stop at the largest value allowed.
+        0 gives the identity, 1 the augmentation itself; ranges stop at the largest value allowed. An
+        augmentation of your own that names no ``_strength_fields`` changes a share of the images
+        multiplied so, at most all.
 
         Raises:
             ArgumentError: the strength is not a finite number of at least 0.
@@ -203,8 +216,11 @@ class Augmentation(ABC):
         """Rebuild what ``to_dict`` gave.
 
         Raises:
-            ArtifactError: the name or a field is not known, or the format is newer than this library's.
+            ArtifactError: the name or a field is not known, a field is missing or breaks its rule, or the
+                format is newer than this library's.
         """
+        if not isinstance(content, Mapping):
+            raise ArtifactError(explain("augmentation", "must be what to_dict gave", content))
         options = dict(content)
         name, version = options.pop("augmentation", None), options.pop("version", None)
         found = _registry.get(name) if isinstance(name, str) else None
@@ -213,7 +229,7 @@ class Augmentation(ABC):
             raise ArtifactError(explain("augmentation", "must name a registered augmentation", name, hint))
         if not issubclass(found, cls):
             raise ArtifactError(explain("augmentation", f"must be a {cls.__name__} here", name))
-        if not isinstance(version, int) or not 1 <= version <= _FORMAT_VERSION:
+        if type(version) is not int or not 1 <= version <= _FORMAT_VERSION:
             raise ArtifactError(
                 explain("version", f"must be 1 to {_FORMAT_VERSION}", version, "Upgrade medimg-cnn.")
             )
@@ -223,7 +239,12 @@ class Augmentation(ABC):
                 raise ArtifactError(
                     explain(str(name), "must have known fields only", option, suggest(option, known))
                 )
-        return found.from_fields(options)
+        try:
+            return found.from_fields(options)
+        except (ArgumentError, TypeError) as error:
+            raise ArtifactError(
+                explain(str(name), "must have the fields that to_dict gave", options, f"{error}")
+            ) from error
 
     @classmethod
     def from_fields(cls, options: dict[str, JsonValue]) -> Self:
@@ -239,8 +260,16 @@ class Augmentation(ABC):
         The layer saves and loads with the model. It changes images only: a chain that mixes labels
         is refused. Prefer ``Trainer(augment=...)``, which also mixes labels and resumes exactly.
 
+        ``load_run`` and ``Trainer.resume`` know the layer. Before ``keras.saving.load_model`` in a new
+        process write ``from medimg_cnn.augmentations import AugmentationLayer``, so that Keras does too.
+
+        Args:
+            seed: 0 to 2**31 - 1. Other augmentations draw other numbers from the same seed; two layers of
+                the same augmentation draw the same, so give each its own.
+            name: of the layer.
+
         Raises:
-            ArgumentError: the chain mixes images.
+            ArgumentError: the chain mixes images, or the seed is out of its range.
         """
         from medimg_cnn.augmentations._layer import AugmentationLayer
 
@@ -275,6 +304,14 @@ class Augmentation(ABC):
         (even,), chosen = self._draws(key, n, 1)
         floor = -width if low is None else low
         return jnp.where(chosen, floor + (width - floor) * even, neutral)
+
+
+def augment_images(augmentation: Augmentation, key: jax.Array, images: jax.Array) -> jax.Array:
+    """Draw and apply to images alone, even where the labels would change; compiled once for each shape."""
+    changed: jax.Array = _augment(
+        augmentation, check_key("key", key), check_range("images", check_images("images", images))
+    )
+    return changed
 
 
 @partial(jax.jit, static_argnums=0)

@@ -11,7 +11,9 @@ import numpy as np
 from medimg_cnn._validation import check_integer, explain
 from medimg_cnn.errors import ArgumentError
 
-__all__ = ["check_images", "check_key", "check_labels", "check_shape"]
+__all__ = ["check_images", "check_key", "check_labels", "check_range", "check_shape"]
+
+_ROUNDING = 0.01
 
 
 def check_key(argument: str, key: Any) -> jax.Array:
@@ -48,6 +50,23 @@ def check_images(argument: str, images: Any) -> jax.Array:
             )
         )
     return images if isinstance(images, jax.Array) else jnp.asarray(images)
+
+
+def check_range(argument: str, images: jax.Array) -> jax.Array:
+    """Return images if none of their values lies far above 1; under ``jax.jit``, where none is known, as they are."""
+    if isinstance(images, jax.core.Tracer) or images.size == 0:
+        return images
+    largest = float(images.max())
+    if largest > 1.0 + _ROUNDING:
+        raise ArgumentError(
+            explain(
+                argument,
+                "must be from 0 to 1",
+                largest,
+                "Divide by the largest value that the images' type can hold, for example images / 255.",
+            )
+        )
+    return images
 
 
 def check_labels(argument: str, labels: Any, images: jax.Array) -> jax.Array:

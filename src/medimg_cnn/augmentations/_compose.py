@@ -93,7 +93,11 @@ class Compose(Augmentation):
         return self._walk(params, images, nearest=False)
 
     def apply_masks(self, params: Params, masks: jax.Array) -> jax.Array:
-        """Apply the steps to masks; geometry by nearest neighbour, grey-value steps not at all."""
+        """Apply the steps to masks; geometry by nearest neighbour, grey-value steps not at all.
+
+        Raises:
+            ArgumentError: a step cannot do this: MixUp, or a PerImage that may move pixels.
+        """
         return self._walk(params, masks, nearest=True)
 
     def apply_labels(self, params: Params, labels: jax.Array) -> jax.Array:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import zlib
 from typing import Any
 
 import jax
@@ -20,11 +22,14 @@ class AugmentationLayer(keras.layers.Layer):  # type: ignore[misc]
     """Augment while training; pass images on unchanged otherwise.
 
     Images are float32 (n, height, width, channels), 0 to 1, whatever the dtype policy. The state of the
-    random numbers is part of the layer, so each step draws anew and a seed repeats a run.
+    random numbers is part of the layer, so each step draws anew and a seed repeats a run; a loaded layer
+    begins again at its seed. Before Keras loads a model with this layer in a new process, import this
+    class; ``load_run`` does so itself.
 
     Args:
         augmentation: what to apply; not one that mixes images, since a layer cannot change labels.
-        seed: 0 to 2**31 - 1.
+        seed: 0 to 2**31 - 1. Layers of other augmentations draw other numbers from the same seed; two
+            of the same augmentation draw the same, so give each its own.
         name: of the layer.
 
     Raises:
@@ -61,7 +66,9 @@ class AugmentationLayer(keras.layers.Layer):  # type: ignore[misc]
         super().__init__(name=name, **base)
         self.augmentation = augmentation
         self.seed = check_seed("seed", seed)
-        self.seed_generator = keras.random.SeedGenerator(self.seed)
+        # With the seed alone, Brightness and Gamma would draw the same numbers, image by image.
+        told = json.dumps([self.seed, augmentation.to_dict()], sort_keys=True, default=repr)
+        self.seed_generator = keras.random.SeedGenerator(zlib.crc32(told.encode()))
         self.built = True
 
     def call(self, images: Any, training: bool = False) -> Any:

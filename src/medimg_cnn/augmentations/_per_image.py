@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import NoReturn, Self
+from dataclasses import dataclass
+from typing import NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -32,10 +32,13 @@ class PerImage(Augmentation):
     Attributes:
         function: takes (key, image), image float32 (height, width, channels), 0 to 1, and returns the
             image changed.
+        moves_pixels: whether the function moves pixels, so that masks would have to move too, which it
+            cannot do: ``apply_masks`` refuses. Pass False where it changes grey values only; masks then
+            stay as they are.
         probability: the share of images that are changed, 0 to 1.
 
     Raises:
-        ArgumentError: the function is not callable.
+        ArgumentError: the function is not callable, or ``moves_pixels`` is not True or False.
 
     Example:
         >>> import jax
@@ -46,11 +49,14 @@ class PerImage(Augmentation):
     """
 
     function: Callable[[jax.Array, jax.Array], jax.Array]
+    moves_pixels: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not callable(self.function):
             raise ArgumentError(explain("function", "must be a function of (key, image)", self.function))
+        if not isinstance(self.moves_pixels, bool):
+            raise ArgumentError(explain("moves_pixels", "must be True or False", self.moves_pixels))
 
     def params(self, key: jax.Array, n: int, image_shape: tuple[int, int, int]) -> Params:
         """Draw a ``key`` for each image, and whether it is ``on``."""
@@ -77,10 +83,23 @@ class PerImage(Augmentation):
             )
         return jnp.where(per_image(params["on"]), result.astype(images.dtype), images)
 
-    def scaled(self, strength: float) -> Self:
-        """Return the same; 0 alone can be obeyed, by changing no image."""
-        same = super().scaled(strength)
-        return same if strength > 0 else replace(same, probability=0.0)
+    def apply_masks(self, params: Params, masks: jax.Array) -> jax.Array:
+        """Return masks as they are, where the function changes grey values only.
+
+        Raises:
+            ArgumentError: the function may move pixels.
+        """
+        if self.moves_pixels:
+            raise ArgumentError(
+                explain(
+                    "moves_pixels",
+                    "must be False for masks, which a function of the image cannot move along",
+                    self.moves_pixels,
+                    "Pass moves_pixels=False if the function changes grey values only; for geometry write a "
+                    "subclass of Augmentation with apply_masks.",
+                )
+            )
+        return super().apply_masks(params, masks)
 
     def to_dict(self) -> dict[str, JsonValue]:
         """Return a description: the function is named, which is enough for a record but not to rebuild it."""

@@ -142,7 +142,9 @@ PRESETS: dict[str, Preset] = {
             PresetChoice(Flip(horizontal=True, vertical=True), "skin has no up and no side"),
             PresetChoice(QuarterTurn(), "the same"),
             PresetChoice(
-                Rotation(degrees=45, border="reflect"), "with the quarter turns every angle is reached"
+                Rotation(degrees=45, border="reflect"),
+                "with the quarter turns every angle is reached in square images; in others, within 45 degrees of "
+                "upright and of upside down",
             ),
             PresetChoice(Shift(fraction=0.05, border="reflect"), "the lesion is not always centred"),
             PresetChoice(Zoom(amount=0.2, border="reflect"), "magnification varies"),
@@ -209,8 +211,11 @@ def preset(name: str, *, strength: float = 1.0) -> Compose:
     """Return the chain of augmentations for a kind of image.
 
     A place to start from, chosen by what varies between real examinations and what would change the
-    diagnosis; not tuned on a data set. Look at the result with ``.preview(split)``. What each step is for,
-    and what was left out on purpose, is in ``PRESETS[name]``: print it.
+    diagnosis. Those for chest X-rays and ultrasound were chosen in cross-validation, each on the training
+    and validation images of one data set (docs/decisions/0054-chest-preset.md and
+    0056-ultrasound-preset.md); the others were tuned on none. Look at the result with
+    ``.preview(split)``. What each step is for, and what was left out on purpose, is in
+    ``PRESETS[name]``: print it.
 
     Args:
         name: "chest_xray", "ct", "mri", "pathology", "dermoscopy", "fundus", "ultrasound" or "none".

@@ -10,7 +10,7 @@ import numpy as np
 
 from medimg_cnn._types import Images
 from medimg_cnn._validation import check_integer, check_seed
-from medimg_cnn.augmentations._base import Augmentation
+from medimg_cnn.augmentations._base import Augmentation, augment_images
 from medimg_cnn.augmentations._checks import check_images
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def preview(
         A matplotlib Figure, which draws itself in a notebook and has ``savefig``.
 
     Raises:
-        ArgumentError: an option breaks its rule, or the images have another shape or dtype.
+        ArgumentError: an option breaks its rule, or the images have another shape, dtype or range.
 
     Example:
         >>> import jax
@@ -52,7 +52,10 @@ def preview(
     originals = _some(data, count)
     key = jax.random.key(check_seed("seed", seed))
     batch = jnp.asarray(originals)
-    copies = [np.asarray(augmentation(jax.random.fold_in(key, draw), batch)) for draw in range(draws)]
+    copies = [
+        np.asarray(augment_images(augmentation, jax.random.fold_in(key, draw), batch))
+        for draw in range(draws)
+    ]
 
     rows, columns = len(originals), draws + 1
     height, width = originals.shape[1:3]

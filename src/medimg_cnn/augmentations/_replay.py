@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +17,8 @@ from medimg_cnn.errors import ArtifactError
 __all__ = ["params_from_dict", "params_to_dict"]
 
 _FORMAT, _VERSION = "medimg_cnn.augmentation_params", 1
-_DTYPES = ("float32", "int32", "uint32", "bool")
+_KINDS = {"float32": (float, int), "int32": (int,), "uint32": (int,), "bool": (bool,)}
+"""What a value of each dtype is in JSON; NumPy would take True for 1, and 1.7 for 1."""
 
 
 def params_to_dict(params: Params) -> dict[str, JsonValue]:
@@ -49,20 +51,28 @@ def params_from_dict(content: Mapping[str, JsonValue]) -> dict[str, jax.Array]:
     Raises:
         ArtifactError: the content is of another kind or of a newer version, or an array is damaged.
     """
-    if content.get("format") != _FORMAT or content.get("version") != _VERSION:
-        found = (content.get("format"), content.get("version"))
+    if not isinstance(content, Mapping):
+        raise ArtifactError(explain("content", "must be what params_to_dict gave", content))
+    found = (content.get("format"), content.get("version"))
+    if found != (_FORMAT, _VERSION) or type(found[1]) is not int:
         raise ArtifactError(explain("content", f"must be {_FORMAT!r}, version {_VERSION}", found))
-    params: dict[str, jax.Array] = {}
-    for name, array in content["arrays"].items():
-        if array["dtype"] not in _DTYPES:
-            raise ArtifactError(
-                explain(f"arrays[{name!r}]", f"must have a dtype of {_DTYPES}", array["dtype"])
-            )
-        try:
-            values = np.asarray(array["values"], dtype=array["dtype"]).reshape(array["shape"])
-        except (TypeError, ValueError, OverflowError) as error:
-            raise ArtifactError(
-                explain(f"arrays[{name!r}]", f"must hold values of shape {array['shape']}", str(error))
-            ) from error
-        params[name] = jnp.asarray(values)
-    return params
+    arrays = content.get("arrays")
+    if not isinstance(arrays, Mapping):
+        raise ArtifactError(explain("arrays", "must hold arrays by name", arrays))
+    return {name: _array(f"arrays[{name!r}]", array) for name, array in arrays.items()}
+
+
+def _array(where: str, saved: Any) -> jax.Array:
+    if not isinstance(saved, Mapping) or not {"dtype", "shape", "values"} <= saved.keys():
+        raise ArtifactError(explain(where, "must have dtype, shape and values", saved))
+    dtype, shape, values = saved["dtype"], saved["shape"], saved["values"]
+    if not isinstance(dtype, str) or dtype not in _KINDS:
+        raise ArtifactError(explain(where, f"must have a dtype of {tuple(_KINDS)}", dtype))
+    if not isinstance(shape, list) or any(type(side) is not int or side < 0 for side in shape):
+        raise ArtifactError(explain(where, "must have a shape of whole numbers", shape))
+    if not isinstance(values, list) or any(type(value) not in _KINDS[dtype] for value in values):
+        raise ArtifactError(explain(where, f"must hold values of {dtype}", values))
+    try:
+        return jnp.asarray(np.asarray(values, dtype=dtype).reshape(shape))
+    except (ValueError, OverflowError) as error:
+        raise ArtifactError(explain(where, f"must hold values of shape {shape}", str(error))) from error

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from medimg_cnn._types import FloatVector
 from medimg_cnn._validation import check_choice, check_integer, explain
 from medimg_cnn.augmentations._base import Augmentation
-from medimg_cnn.augmentations._checks import check_images, check_key
+from medimg_cnn.augmentations._checks import check_images, check_key, check_range
 from medimg_cnn.errors import ArgumentError
 
 __all__ = ["TestTimePrediction", "predict_with_augmentation"]
@@ -46,6 +48,9 @@ def predict_with_augmentation(
     combine: Literal["logit", "probability"] = "logit",
 ) -> TestTimePrediction:
     """Predict for each image as it is and for augmented copies, and combine the answers.
+
+    All images get the same views, drawn with the key, so that an answer hangs neither on the image's place
+    nor on the other images.
 
     The combined probability is another score than the model's own: choose the operating point and the
     calibration on validation images predicted in the same way.
@@ -81,10 +86,10 @@ def predict_with_augmentation(
         raise ArgumentError(explain("augmentation", "must not mix images of the batch", augmentation))
     draws = check_integer("draws", draws, low=1)
     combine = check_choice("combine", combine, ("logit", "probability"))
-    batch, key = check_images("images", images), check_key("key", key)
+    batch, key = check_range("images", check_images("images", images)), check_key("key", key)
     views = [_probabilities(predict(batch), batch.shape[0])]
     for draw in range(draws):
-        changed = augmentation(jax.random.fold_in(key, draw), batch)
+        changed = _view(augmentation, jax.random.fold_in(key, draw), batch)
         views.append(_probabilities(predict(changed), batch.shape[0]))
     stacked = np.stack(views)
     if combine == "probability":
@@ -94,6 +99,13 @@ def predict_with_augmentation(
         held = np.clip(stacked, 1e-7, 1 - 1e-7)
         combined = 1 / (1 + np.exp(-np.log(held / (1 - held)).mean(axis=0)))
     return TestTimePrediction(probability=combined, spread=stacked.std(axis=0), views=stacked)
+
+
+@partial(jax.jit, static_argnums=0)
+def _view(augmentation: Augmentation, key: jax.Array, images: jax.Array) -> jax.Array:
+    n, height, width, channels = images.shape
+    drawn = augmentation.params(key, 1, (height, width, channels))
+    return augmentation.apply({name: jnp.repeat(row, n, axis=0) for name, row in drawn.items()}, images)
 
 
 def _probabilities(answer: Any, n: int) -> FloatVector:

@@ -46,18 +46,18 @@ def predict_logits(
 
 
 def augmented_views(
-    read: ReadImages, augment: Any, n: int, shape: tuple[int, int, int], *, draws: int, seed: int
+    read: ReadImages, augment: Any, shape: tuple[int, int, int], *, draws: int, seed: int
 ) -> list[ReadImages]:
-    """Return ways to read n images of this shape: as they are, and augmented ``draws`` times.
+    """Return ways to read images of this shape: as they are, and augmented ``draws`` times.
 
-    All is drawn beforehand, so that an image's views do not depend on the batch that it is read in.
+    All images get the same views, so that an answer does not depend on an image's place among the others.
     """
     apply = jax.jit(augment.apply)
 
     def view(draw: int) -> ReadImages:
-        drawn = augment.params(jax.random.fold_in(jax.random.key(seed), draw), n, shape)
+        drawn = augment.params(jax.random.fold_in(jax.random.key(seed), draw), 1, shape)
         return lambda rows: np.asarray(
-            apply({name: value[rows] for name, value in drawn.items()}, read(rows))
+            apply({name: value[np.zeros_like(rows)] for name, value in drawn.items()}, read(rows))
         )
 
     return [read, *(view(draw) for draw in range(draws))]

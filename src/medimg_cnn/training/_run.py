@@ -14,6 +14,7 @@ from medimg_cnn._types import FloatVector, PathLike
 from medimg_cnn._validation import check_integer, check_seed, explain
 from medimg_cnn._variables import duplicate, load_model, reason, settle
 from medimg_cnn.artifacts import DatasetFingerprint, FitResult, OperatingPoint, Predictions
+from medimg_cnn.augmentations import _layer  # noqa: F401 - so that Keras knows it in files of models
 from medimg_cnn.data import Preprocessing
 from medimg_cnn.errors import ArgumentError, ArtifactError, MedimgCnnWarning
 from medimg_cnn.training._plots import plot_history
@@ -85,7 +86,7 @@ class Run:
             augment: test-time augmentation: the logit is the mean over the image as it is and augmented copies. This
                 is another score than the one that the operating point was chosen for: choose that anew, with
                 ``evaluation.choose_operating_point``, on validation images predicted in the same way.
-            draws: how many augmented copies, at least 1.
+            draws: how many augmented copies, at least 1; all images get the same changes.
             seed: of the copies, 0 to 2**31 - 1.
 
         Returns:
@@ -132,7 +133,7 @@ class Run:
                 rule = "must be an augmentation that does not mix images of the batch"
                 raise ArgumentError(explain("augment", rule, augment))
             draws, seed = check_integer("draws", draws, low=1), check_seed("seed", seed)
-            reads = augmented_views(images.read, augment, images.n, expected, draws=draws, seed=seed)
+            reads = augmented_views(images.read, augment, expected, draws=draws, seed=seed)
         logit = np.mean([self._logits_of(read, images.n, batch_size) for read in reads], axis=0)
         return Predictions(
             y_true=images.labels,

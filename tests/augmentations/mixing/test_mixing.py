@@ -78,6 +78,13 @@ def test_mixup_refuses_masks_and_a_layer_and_alpha_of_zero() -> None:
         A.MixUp(alpha=0)
 
 
+@pytest.mark.parametrize("mix", [A.MixUp(), A.Flip() | A.CutMix()], ids=str)
+def test_images_are_not_mixed_without_their_labels(mix: A.Augmentation) -> None:
+    with pytest.raises(ArgumentError, match=r"Call augmentation\.batch\(key, images, labels\)"):
+        mix(jax.random.key(0), IMAGES)
+    assert len(mix.preview(IMAGES, images=2, draws=1).axes) == 4
+
+
 def test_labels_must_be_floating_and_fit_the_images() -> None:
     for labels in (jnp.zeros(N, jnp.int32), jnp.zeros(N - 1), jnp.zeros(())):
         with pytest.raises(ArgumentError, match="labels"):

@@ -199,7 +199,7 @@ def test_the_elastic_field_has_the_deviation_and_smoothness_that_were_asked_for(
 
 
 def test_an_elastic_field_that_would_fold_the_image_is_refused_and_never_reached_by_strength() -> None:
-    with pytest.raises(ArgumentError, match="folds over itself"):
+    with pytest.raises(ArgumentError, match="fold the image over itself"):
         A.Elastic(displacement=0.1, smoothness=0.1)
     assert A.Elastic(displacement=0.02, smoothness=0.1).scaled(3).displacement == pytest.approx(0.025)
 

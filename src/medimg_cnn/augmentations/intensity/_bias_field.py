@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from medimg_cnn._validation import check_integer
+from medimg_cnn.augmentations._arrays import per_image
 from medimg_cnn.augmentations._base import Augmentation, Params, register
 from medimg_cnn.augmentations._checks import check_images
 
@@ -22,8 +23,8 @@ class BiasField(Augmentation):
     """Multiply by a smooth field, as an uneven receive coil does in magnetic resonance imaging.
 
     The field is the exponential of a polynomial in the pixel's position (the usual model, Van Leemput et
-    al. 1999), here in Legendre polynomials, which keep the terms independent; without a constant term,
-    so that the brightness over all stays. Clipped to 0 to 1. Params: ``coefficients``
+    al. 1999), here in Legendre polynomials, which keep the terms independent; divided by its mean, so
+    that the brightness over all stays. Clipped to 0 to 1. Params: ``coefficients``
     (n, order + 1, order + 1), row degree by column degree.
 
     Attributes:
@@ -66,11 +67,14 @@ class BiasField(Augmentation):
         return {"coefficients": jnp.where(kept, drawn, 0.0)}
 
     def apply(self, params: Params, images: jax.Array) -> jax.Array:
-        """Multiply by the field and clip."""
+        """Multiply by the field, of mean 1, and clip."""
         images = check_images("images", images)
         rows, columns = (_legendre(size, self.order) for size in images.shape[1:3])
         log_field = jnp.einsum("hi,nij,wj->nhw", rows, params["coefficients"], columns, precision="highest")
-        return jnp.clip(images * jnp.exp(log_field)[..., None], 0.0, 1.0)
+        field = jnp.exp(log_field)
+        even = field / field.mean(axis=(1, 2), keepdims=True)
+        drawn = params["coefficients"].any(axis=(1, 2))
+        return jnp.clip(images * jnp.where(per_image(drawn), even[..., None], 1.0), 0.0, 1.0)
 
 
 def _legendre(size: int, order: int) -> jax.Array:

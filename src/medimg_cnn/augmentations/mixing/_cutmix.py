@@ -19,6 +19,10 @@ __all__ = ["CutMix"]
 class CutMix(MixingAugmentation):
     """Paste a rectangle of another image of the batch; labels are mixed by the area.
 
+    Two things differ from the paper: rectangles lie wholly within the image, so that their area is the
+    one drawn (there they are cut off at the border), and an image keeps at least half of itself (shares
+    below a half are taken from 1).
+
     Careful where the sign of disease is small: the label counts area, and the lesion may lie in the
     other part. Params: ``partner`` (n,), int32; ``top``, ``left``, ``bottom``, ``right`` (n,), int32
     pixels, the last two exclusive; ``weight`` (n,), the share of the image's own area that is left.

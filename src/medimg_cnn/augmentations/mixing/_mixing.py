@@ -58,7 +58,7 @@ class MixingAugmentation(Augmentation):
         out the same, and a label stays nearest to its image.
         """
         key, step_key = jax.random.split(key)
-        step = jax.random.randint(step_key, (), 1, max(n, 2))
+        step = jax.random.randint(step_key, (), 1, max(n, 2), jnp.int32)
         partner = (jnp.arange(n, dtype=jnp.int32) + step) % max(n, 1)
         drawn, chosen = self._draws(key, n, 3)
         table = jnp.asarray(_beta_quantiles(self.alpha))

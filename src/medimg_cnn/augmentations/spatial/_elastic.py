@@ -35,8 +35,8 @@ class Elastic(SpatialAugmentation):
 
     Attributes:
         displacement: the largest standard deviation of the displacement, as a share of the shorter
-            side; drawn evenly from 0 to this. At most a quarter of ``smoothness``: beyond that the
-            field begins to fold the image over itself.
+            side; drawn evenly from 0 to this. At most a quarter of ``smoothness``: there fewer
+            than one field in a hundred folds the image over itself somewhere; beyond, more and more.
         smoothness: the length over which neighbours move together, as a share of the shorter side,
             0.02 to 1.
         count: how many waves, 4 to 256; more come closer to a Gaussian field.
@@ -73,14 +73,14 @@ class Elastic(SpatialAugmentation):
                 explain(
                     "displacement",
                     f"must be at most {_STEEPEST:g} times smoothness ({self.smoothness:g}), "
-                    "or the image folds over itself",
+                    "or too many fields fold the image over itself",
                     self.displacement,
                     "Lower the displacement or raise the smoothness.",
                 )
             )
 
     def scaled(self, strength: float) -> Self:
-        """Multiply the displacement, up to where the image would fold."""
+        """Multiply the displacement, up to the largest that is allowed."""
         strength = check_number("strength", strength, low=0.0)
         return replace(self, displacement=min(self.displacement * strength, _STEEPEST * self.smoothness))
 
@@ -88,7 +88,7 @@ class Elastic(SpatialAugmentation):
         """Draw ``waves``, ``phases`` and ``amplitude``."""
         n, *_ = self._rows(n, image_shape)
         wave_key, key = jax.random.split(key)
-        waves = jax.random.normal(wave_key, (n, 2, self.count, 2)) / self.smoothness
+        waves = jax.random.normal(wave_key, (n, 2, self.count, 2), jnp.float32) / self.smoothness
         drawn, chosen = self._draws(key, n, 2 * self.count + 1)
         phases = (2 * math.pi) * drawn[1:].T.reshape(n, 2, self.count)
         amplitude = jnp.where(chosen, self.displacement * drawn[0], 0.0)
