@@ -6,7 +6,6 @@ Colour profiles and the gamma of a PNG are not applied: the values are taken as 
 from __future__ import annotations
 
 import importlib
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -18,7 +17,7 @@ from medimg_cnn.data.readers._base import DecodedImage, check_pixels, pass_optio
 from medimg_cnn.data.readers._options import ReadOptions
 from medimg_cnn.data.readers._pillow_values import Planes, planes_of
 from medimg_cnn.data.readers._sniff import pillow_format
-from medimg_cnn.data.readers._tiff import count_pages, quiet_libtiff
+from medimg_cnn.data.readers._tiff import count_pages
 from medimg_cnn.data.readers._values import scale_values
 from medimg_cnn.errors import ImageReadError
 
@@ -74,8 +73,7 @@ class PillowReader:
                 f"{pass_option('value_range=(low, high)')} That is for the values of pictures.",
             )
         try:
-            with quiet_libtiff() if format_name == "TIFF" else nullcontext():
-                return _decode(stream, format_name, options, minimum_size)
+            return _decode(stream, format_name, options, minimum_size)
         except ImageReadError:
             raise
         except Exception as error:

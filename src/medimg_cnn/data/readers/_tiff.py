@@ -1,24 +1,15 @@
-"""TIFF beside Pillow: pages counted without reading them, and libtiff kept from writing to stderr."""
+"""The pages of a TIFF file, counted without reading them."""
 
 from __future__ import annotations
 
-import ctypes
-import importlib
 import struct
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import cache
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from medimg_cnn.data.readers._base import unreadable
 
-__all__ = ["count_pages", "quiet_libtiff"]
+__all__ = ["count_pages"]
 
 _MAX_PAGES = 10_000
-_LOCK = threading.Lock()
-_inside = 0
-_before: list[int | None] = []
 
 
 def count_pages(stream: BinaryIO) -> int:
@@ -50,40 +41,3 @@ def count_pages(stream: BinaryIO) -> int:
             break
         at = struct.unpack(order + offset_format, following)[0]
     return max(len(seen), 1)
-
-
-@contextmanager
-def quiet_libtiff() -> Iterator[None]:
-    """Have Pillow's libtiff say nothing while at least one thread is inside.
-
-    It writes what it warns of, and its errors, to stderr, without the file's name; Pillow raises for an error as well.
-    Where Pillow was built without libtiff, or with it inside, nothing is changed.
-    """
-    global _inside, _before  # noqa: PLW0603 - libtiff's handlers are themselves global
-    with _LOCK:
-        _inside += 1
-        if _inside == 1:
-            _before = [setter(None) for setter in _setters()]
-    try:
-        yield
-    finally:
-        with _LOCK:
-            _inside -= 1
-            if _inside == 0:
-                for setter, handler in zip(_setters(), _before, strict=True):
-                    setter(handler)
-
-
-@cache
-def _setters() -> tuple[Any, ...]:
-    """Return libtiff's functions that set a handler and return the one before."""
-    try:
-        library = ctypes.CDLL(
-            importlib.import_module("PIL._imaging").__file__
-        )  # already loaded, with all it needs
-        found = (library.TIFFSetWarningHandler, library.TIFFSetErrorHandler)
-    except (OSError, AttributeError, TypeError):
-        return ()
-    for setter in found:
-        setter.argtypes, setter.restype = (ctypes.c_void_p,), ctypes.c_void_p
-    return found
