@@ -106,7 +106,7 @@ def test_a_report_beside_another_backend_is_not_refused() -> None:
 
 
 COMPUTES = (
-    "import os, medimg_cnn; medimg_cnn.build_cnn; import jax.numpy as jnp\n"
+    "import os, medimg_cnn; from medimg_cnn._backend import require; require(); import jax.numpy as jnp\n"
     "print(int(jnp.arange(3).sum()), os.environ.get('XLA_FLAGS', ''))\n"
     "print(medimg_cnn.environment()['convolution flag'])"
 )
@@ -140,10 +140,7 @@ def test_a_flag_that_comes_too_late_is_not_claimed() -> None:
 
 
 def test_networks_that_only_predict_are_compiled_otherwise_unless_the_flag_is_the_user_s() -> None:
-    code = (
-        "import medimg_cnn; medimg_cnn.build_cnn; from medimg_cnn._backend import inference_options\n"
-        "print(inference_options())"
-    )
+    code = "from medimg_cnn._backend import inference_options, require; require()\nprint(inference_options())"
     ours = run(code, MEDIMG_CNN_XLA_FLAGS="1").stdout
     if metadata.version("jaxlib") in _FLAG_VERSIONS:
         assert "INDIVIDUAL_DOT" in ours
