@@ -27,7 +27,7 @@ def main() -> None:
     data = DATASETS[name]["load"]()
     model = mc.build_cnn(data.image_shape, prior=data.train.prevalence, seed=seed)
     images = data.test.read(np.arange(data.test.n))
-    judge = make_logit_function(model)
+    judge = make_logit_function(logit_model(model))
 
     class Curve(keras.callbacks.Callback):  # type: ignore[misc]
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -37,7 +37,7 @@ def main() -> None:
                 [variable.value for variable in variables]
                 for variables in (part.trainable_variables, part.non_trainable_variables)
             )
-            logit = np.asarray(judge(weights, others, images))[:, 0]
+            logit = np.asarray(judge(weights, others, images))
             clock.point(auroc(logit, data.test.labels), since)
 
     augment = mc.augmentations.preset(DATASETS[name]["preset"])

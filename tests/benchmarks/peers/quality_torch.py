@@ -61,14 +61,14 @@ def augmented(images: torch.Tensor) -> torch.Tensor:
     def draw(amount: float) -> torch.Tensor:
         return (torch.rand(len(images)) * 2 - 1) * amount
 
-    angle, zoom = draw(math.radians(10)), torch.exp(draw(math.log1p(0.12)))
+    angle, zoom = draw(math.radians(15)), torch.exp(draw(math.log1p(0.2)))
     cos, sin = torch.cos(angle) / zoom, torch.sin(angle) / zoom
-    rows = torch.stack([cos, -sin, 2 * draw(0.08), sin, cos, 2 * draw(0.08)], 1).reshape(-1, 2, 3)
+    rows = torch.stack([cos, -sin, 2 * draw(0.12), sin, cos, 2 * draw(0.12)], 1).reshape(-1, 2, 3)
     grid = functional.affine_grid(rows, list(images.shape), align_corners=False)
     moved = functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
-    brighter = moved + draw(0.1)[:, None, None, None]
+    brighter = moved + draw(0.15)[:, None, None, None]
     mean = brighter.mean((1, 2, 3), keepdim=True)
-    return ((brighter - mean) * (1 + draw(0.15))[:, None, None, None] + mean).clamp(0, 1)
+    return ((brighter - mean) * (1 + draw(0.25))[:, None, None, None] + mean).clamp(0, 1)
 
 
 def main() -> None:
