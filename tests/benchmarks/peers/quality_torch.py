@@ -23,6 +23,7 @@ from torchvision.models import resnet18
 
 BATCH = 32
 PATIENCE = 10
+PARTS = {"train": "train", "validation": "val", "test": "test"}
 Part = tuple[torch.Tensor, torch.Tensor]
 
 
@@ -32,8 +33,8 @@ def read(name: str, shared: Path) -> dict[str, Part]:
         folder, found = shared / "nih_cxr_pneumonia", {}
         with (folder / "reference_split.csv").open(newline="", encoding="utf-8") as lines:
             rows = list(csv.DictReader(lines))
-        for part in ("train", "validation", "test"):
-            own = [row for row in rows if row["split"] == part]
+        for part, key in PARTS.items():
+            own = [row for row in rows if row["split"] == key]
             films = [
                 np.asarray(
                     Image.open(folder / row["file"])
@@ -51,7 +52,7 @@ def read(name: str, shared: Path) -> dict[str, Part]:
                 torch.from_numpy(arrays[f"{key}_images"])[:, None],
                 torch.from_numpy(arrays[f"{key}_labels"][:, 0]).float(),
             )
-            for part, key in (("train", "train"), ("validation", "val"), ("test", "test"))
+            for part, key in PARTS.items()
         }
 
 
