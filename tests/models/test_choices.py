@@ -81,6 +81,15 @@ def test_the_rate_of_stochastic_depth_rises_to_the_one_asked_for(name: str) -> N
     assert len({layer.seed for layer in layers}) == len(layers)
 
 
+def test_channels_first_are_refused() -> None:
+    keras.config.set_image_data_format("channels_first")
+    try:
+        with pytest.raises(ArgumentError, match=r"channels_last.*set_image_data_format"):
+            build_cnn((16, 16, 1), width=4)
+    finally:
+        keras.config.set_image_data_format("channels_last")
+
+
 @pytest.mark.parametrize("name", ["cnn", "densenet121", "keras:ResNet50"])
 def test_a_network_without_branches_refuses_stochastic_depth(name: str) -> None:
     with pytest.raises(ArgumentError, match=r"drop_path: must be 0 for .*; got 0\.1"):

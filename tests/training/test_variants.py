@@ -249,6 +249,27 @@ def test_max_pooling_is_replaced_for_training_and_changes_neither_values_nor_gra
         np.testing.assert_allclose(gradient, its, rtol=1e-4, atol=1e-5)
 
 
+class Times(keras.layers.Layer):
+    """Forgets its factor, which is not in ``get_config``."""
+
+    factor = 1.0
+
+    def call(self, images: Any) -> Any:
+        return images * self.factor
+
+
+def test_a_layer_that_would_be_rebuilt_with_another_setting_is_not_rebuilt() -> None:
+    image = keras.layers.Input((16, 16, 1))
+    times = Times(name="times")
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.MaxPooling2D(2)(times(image)))
+    model = keras.Model(image, keras.layers.Dense(1, name="logit")(x))
+    assert faster(model) is not model
+    times.factor = 3.0
+    assert faster(model) is model
+    with pytest.raises(ArgumentError, match=r"precision: .* 'times\.factor' was set later .*precision='float32'"):
+        variant(model, precision="bfloat16")
+
+
 def test_a_network_without_max_pooling_is_trained_as_it_is():
     model = logit_model(build_cnn((16, 16, 1), width=4))
     assert faster(model) is model

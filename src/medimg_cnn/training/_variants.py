@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
+import numpy as np
 
 from medimg_cnn._keras import keras
 from medimg_cnn._variables import leaves, unfilled
@@ -23,7 +24,7 @@ def faster(model: Any) -> Any:
     """Return a network for training that gives the same values and gradients sooner, on the same weights in order.
 
     On a CPU, max pooling is replaced by one with a fast gradient. Where there is none, or a layer cannot be built
-    again, the model itself is returned.
+    again as it is, the model itself is returned.
     """
     if jax.default_backend() != "cpu" or not any(map(FastMaxPooling2D.fits, _layers(model))):
         return model
@@ -36,10 +37,27 @@ def faster(model: Any) -> Any:
         found = unfilled(lambda: keras.models.clone_model(model, clone_function=copied, recursive=True))
     except Exception:  # noqa: BLE001 - a user's layer may raise anything; the model as it is will do
         return model
-    if _signature(found) != _signature(model):
+    if _signature(found) != _signature(model) or _altered(found, model) is not None:
         return model
     _settle(found, model)
     return found
+
+
+def _altered(found: Any, model: Any) -> str | None:
+    """Return the layer of the user's own that was rebuilt with other settings than it has now, and the setting.
+
+    Keras rebuilds a layer from its ``get_config``; what was set later and is not in it would be lost.
+    """
+    common = vars(keras.layers.Layer()).keys()
+    for own, layer in zip(leaves(found), leaves(model), strict=True):
+        if type(layer).__module__.startswith("keras."):
+            continue
+        for name, value in vars(layer).items():
+            if name in common or not isinstance(value, (bool, int, float, str, tuple, np.ndarray, type(None))):
+                continue
+            if name not in vars(own) or not np.array_equal(vars(own)[name], value):
+                return f"{layer.name}.{name}"
+    return None
 
 
 def _settle(found: Any, model: Any) -> None:
@@ -125,6 +143,12 @@ def variant(model: Any, *, precision: Precision = "float32", half: bool = False)
             f"{argument}: the model's weights must not depend on the size of the images; those of {model.name!r} do (a "
             f"dense layer over all pixels, as in the architecture 'cnn'). Take another architecture, for example "
             f"'medcnn-s', or pass {_off(argument)}."
+        )
+    lost = _altered(found, model)
+    if lost is not None:
+        raise ArgumentError(
+            f"{argument}: the model's layers must be rebuilt as they are; {lost!r} was set later and is not in the layer's "
+            f"get_config. Put it there, or pass {_off(argument)}."
         )
     _settle(found, model)
     return found
