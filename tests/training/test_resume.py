@@ -504,10 +504,11 @@ def test_a_disk_that_fills_up_later_warns_and_the_old_checkpoint_stays(
     try:
         with (
             said(r"checkpoint could not be written .* checkpoint \d+ is the last good one"),
-            pytest.raises(OSError, match="File too large"),
+            pytest.raises(TrainingError, match=r"File too large.*attribute run.*Trainer\.resume") as caught,
         ):
             trainer.fit(Stop(train, 9, fill), validation)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert values(caught.value.run) == reference
     assert [path.name for path in (folder / "checkpoints").iterdir() if path.name.isdecimal()]
     assert values(Trainer.resume(folder, progress=False).fit(*sources)) == reference
