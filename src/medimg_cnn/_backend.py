@@ -139,7 +139,8 @@ def set_compilation_cache(folder: str | os.PathLike[str] | None) -> None:
         _make(wanted)
     except OSError as error:
         raise ArgumentError(
-            f"folder: must be one that can be made and written to; got {str(folder)!r} ({error}). Name another, or None."
+            f"folder: must be one that can be made and written to; got {str(folder)!r} ({error}). Name another, or "
+            "None."
         ) from error
     _tell(str(wanted))
 
@@ -159,7 +160,11 @@ def _tell(folder: str | None) -> None:
 def _keep_compiled() -> None:
     """Tell JAX where to keep compiled programs; leave it alone where the user told it."""
     wanted, loaded = os.environ.get(_CACHE, "").strip(), "jax" in sys.modules
-    if wanted.lower() in _OFF or os.environ.get(_JAX_CACHE) is not None or (not wanted and _rejects_what_is_kept()):
+    if (
+        wanted.lower() in _OFF
+        or os.environ.get(_JAX_CACHE) is not None
+        or (not wanted and _rejects_what_is_kept())
+    ):
         return
     if loaded and compilation_cache() is not None:
         return

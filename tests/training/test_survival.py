@@ -241,9 +241,7 @@ def test_a_full_or_read_only_disk_is_found_before_the_first_step(
     read = train.read
     train.read = lambda rows: (reads.append(len(rows)), read(rows))[1]
     trainer = Trainer(build_cnn((12, 12, 1), width=32), directory=small_disk / "big", progress=False)
-    with pytest.raises(
-        ArgumentError, match=r"must have room for what the run still writes, .* MB are free"
-    ):
+    with pytest.raises(ArgumentError, match=r"must have room for what the run still writes, .* MB are free"):
         trainer.fit(train, validation)
     assert not reads
     folder = small_disk / "small"

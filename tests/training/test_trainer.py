@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    balanced_accuracy_score,
+    brier_score_loss,
+    cohen_kappa_score,
+    f1_score,
+    log_loss,
+    matthews_corrcoef,
+)
 
 from medimg_cnn._keras import keras
 from medimg_cnn.augmentations import Flip
@@ -18,7 +29,10 @@ from medimg_cnn.errors import ArgumentError, ArtifactError, MedimgCnnWarning, Tr
 from medimg_cnn.evaluation import auroc
 from medimg_cnn.models import build_cnn
 from medimg_cnn.training import Run, Trainer, TrainerConfig, load_run
+from medimg_cnn.training._config import Monitor
 from medimg_cnn.training._imbalance import Imbalance
+from medimg_cnn.training._loop import Loop
+from medimg_cnn.training._observers import Observers
 
 Make = Callable[..., Any]
 SHAPE = (12, 12, 1)
@@ -227,6 +241,57 @@ def test_training_stops_when_patience_is_at_its_end(make_source: Make) -> None:
     validation = make_source(400, part="validation", signal=0.0, seed=5)
     run = Trainer(model(), epochs=40, patience=2, progress=False).fit(train, validation)
     assert len(run.history) == run.result.kept_epoch + 2 < 40
+
+
+@pytest.mark.parametrize("monitor", [name for name in get_args(Monitor) if name != "auroc"])
+def test_any_figure_of_evaluation_can_choose_the_epoch(
+    make_source: Make, monitor: Monitor, tmp_path: Path
+) -> None:
+    train, validation = make_source(60, signal=0.1), make_source(48, part="validation", seed=1, signal=0.1)
+    options: dict[str, Any] = {"epochs": 8, "class_weight": (1.0, 3.0), "average": 0.5, "progress": False}
+    run = Trainer(model(), monitor=monitor, directory=tmp_path, **options).fit(train, validation)
+    figures = run.history["validation_monitor"]
+    turn = -1 if monitor in ("log_loss", "brier_score") else 1
+    judged = list(zip(turn * figures, -run.history["validation_loss"], strict=True))[4:]
+    assert run.result.kept_epoch == 5 + judged.index(max(judged))
+    predictions = run.predict(validation)
+    expected = {
+        "auprc": lambda: average_precision_score(predictions.y_true, predictions.probability),
+        "log_loss": lambda: log_loss(predictions.y_true, predictions.probability),
+        "brier_score": lambda: brier_score_loss(predictions.y_true, predictions.probability),
+        "accuracy": lambda: accuracy_score(predictions.y_true, predictions.probability >= 0.5),
+        "balanced_accuracy": lambda: balanced_accuracy_score(
+            predictions.y_true, predictions.probability >= 0.5
+        ),
+        "f1": lambda: f1_score(predictions.y_true, predictions.probability >= 0.5),
+        "kappa": lambda: cohen_kappa_score(predictions.y_true, predictions.probability >= 0.5),
+        "mcc": lambda: matthews_corrcoef(predictions.y_true, predictions.probability >= 0.5),
+    }[monitor]()
+    kept = figures[run.result.kept_epoch]
+    assert (math.isnan(kept) and math.isnan(expected)) or kept == pytest.approx(expected, abs=1e-6)
+    with (tmp_path / "history.csv").open() as lines:
+        assert next(lines).strip().endswith(",validation_monitor")
+
+
+def test_the_loss_of_an_epoch_is_the_mean_over_images(make_source: Make) -> None:
+    losses: list[float] = []
+    told: list[float] = []
+
+    class Steps(keras.callbacks.Callback):  # type: ignore[misc]
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            told.append(logs["loss"])
+
+    class Each(Observers):
+        def step(self, loop: Loop) -> None:
+            losses.append(loop.last_loss)
+
+    trainer = Trainer(model(), epochs=1, batch_size=32, callbacks=[Steps()], progress=False)
+    trainer._more = (Each(),)
+    with pytest.warns(MedimgCnnWarning, match="validation"):
+        run = trainer.fit(make_source(33))
+    mean = (32 * losses[0] + losses[1]) / 33
+    assert losses[0] != pytest.approx(losses[1], rel=1e-3)
+    assert [*told, run.history["loss"].iloc[-1]] == pytest.approx([losses[0], mean, mean])
 
 
 def test_a_loss_that_is_not_finite_names_the_batch(make_source: Make, tmp_path: Path) -> None:

@@ -266,7 +266,9 @@ def test_a_layer_that_would_be_rebuilt_with_another_setting_is_not_rebuilt() -> 
     assert faster(model) is not model
     times.factor = 3.0
     assert faster(model) is model
-    with pytest.raises(ArgumentError, match=r"precision: .* 'times\.factor' was set later .*precision='float32'"):
+    with pytest.raises(
+        ArgumentError, match=r"precision: .* 'times\.factor' was set later .*precision='float32'"
+    ):
         variant(model, precision="bfloat16")
 
 

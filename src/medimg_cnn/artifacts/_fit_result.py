@@ -34,8 +34,8 @@ class EpochRecord:
         learning_rate: at the epoch's last step.
         images_per_second: training images a second, validation left out.
         seconds: wall time of the epoch, validation included.
-        validation_monitor: the figure of validation that chose the epoch, where ``TrainerConfig.monitor`` is another than
-            the AUROC; NaN otherwise.
+        validation_monitor: the figure of validation that chose the epoch, where ``TrainerConfig.monitor`` is another
+            than the AUROC; NaN otherwise.
     """
 
     epoch: int

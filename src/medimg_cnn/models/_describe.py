@@ -102,7 +102,7 @@ class ModelDescription:
 
     @property
     def uncounted(self) -> tuple[str, ...]:
-        """Names of the layers whose multiply-adds could not be counted; for networks of ``build_cnn`` there are none."""
+        """Names of the layers whose multiply-adds could not be counted; of ``build_cnn``'s networks there are none."""
         return tuple(layer.name for layer in self.layers if layer.multiply_adds is None)
 
     @property
@@ -227,10 +227,12 @@ def _traced(layer: Any) -> int | None:
 def _equations(program: Any) -> Iterator[Any]:
     for equation in program.eqns:
         yield equation
-        for inner in jax.tree.leaves(list(equation.params.values()), is_leaf=lambda one: hasattr(one, "eqns")):
-            inner = getattr(inner, "jaxpr", inner)
-            if hasattr(inner, "eqns"):
-                yield from _equations(inner)
+        for inner in jax.tree.leaves(
+            list(equation.params.values()), is_leaf=lambda one: hasattr(one, "eqns")
+        ):
+            program_of = getattr(inner, "jaxpr", inner)
+            if hasattr(program_of, "eqns"):
+                yield from _equations(program_of)
 
 
 def _of_equation(equation: Any) -> int:

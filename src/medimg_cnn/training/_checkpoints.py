@@ -70,8 +70,8 @@ class Checkpoints:
                 except Exception as error:
                     raise ArtifactError(
                         f"{folder}: the checkpoint's bytes are those that were written, but it cannot be read here "
-                        f"({type(error).__name__}: {str(error)[:200]}). Nothing was deleted. Go on with the versions that "
-                        "config.json beside it names, and with enough memory."
+                        f"({type(error).__name__}: {str(error)[:200]}). Nothing was deleted. Go on with the versions "
+                        "that run.json names, and with enough memory."
                     ) from error
                 self._saved = number
                 return snapshot
@@ -261,15 +261,15 @@ def _problem(folder: Path) -> str:
         return "was not finished"
     except OSError as error:
         raise ArtifactError(
-            f"{folder}: the checkpoint cannot be read ({error.strerror or error}). Nothing was deleted. See to the disk "
-            "and to permissions, and go on then."
+            f"{folder}: the checkpoint cannot be read ({error.strerror or error}). Nothing was deleted. See to the "
+            "disk and to permissions, and go on then."
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         return f"has a damaged manifest ({type(error).__name__})"
     if version > _VERSION:
         raise ArtifactError(
-            f"{folder}: the checkpoint is of version {version} of its format; this library reads up to {_VERSION}. Nothing "
-            "was deleted. Upgrade medimg-cnn."
+            f"{folder}: the checkpoint is of version {version} of its format; this library reads up to {_VERSION}. "
+            "Nothing was deleted. Upgrade medimg-cnn."
         )
     if of_another or version < 1:
         return "has a damaged manifest (another format)"

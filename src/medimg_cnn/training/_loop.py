@@ -368,9 +368,7 @@ class Loop:
                 f"were finite. {self._batch_words(self.steps_per_epoch - 1)}"
             )
         labels, correction = self.validation.labels, self.imbalance.correction()
-        area, figure = (
-            monitored(name, labels, logit, correction) for name in ("auroc", self.config.monitor)
-        )
+        area, figure = (monitored(name, labels, logit, correction) for name in ("auroc", self.config.monitor))
         return logit, self.imbalance.loss(logit, labels), area, figure
 
     def _learning_rate(self) -> float:

@@ -20,7 +20,9 @@ def recipe(model: Any) -> Any:
     names: dict[str, str] = {}
     _count(model, names)
     try:
-        return json.dumps(_plain(model.get_config(), names), sort_keys=True, default=lambda one: type(one).__name__)
+        return json.dumps(
+            _plain(model.get_config(), names), sort_keys=True, default=lambda one: type(one).__name__
+        )
     except Exception:  # noqa: BLE001 - a user's layer may raise anything
         return [tuple(weight.shape) for weight in model.weights]
 
@@ -48,4 +50,6 @@ def _plain(value: Any, names: dict[str, str]) -> Any:
 
 
 def _without_seed(config: Any) -> Any:
-    return {key: value for key, value in config.items() if key != "seed"} if isinstance(config, dict) else config
+    return (
+        {key: value for key, value in config.items() if key != "seed"} if isinstance(config, dict) else config
+    )

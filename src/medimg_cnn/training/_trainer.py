@@ -347,9 +347,10 @@ class Trainer:
             except OSError as error:
                 log_event(folder, "failed", message=str(error))
                 failure = TrainingError(
-                    f"directory: the run is trained, but could not be written to {folder} ({error.strerror or error}). It "
-                    "is in this exception's attribute run (sys.last_value.run in a notebook). Free some space; then "
-                    f"Trainer.resume({str(folder)!r}).fit(data.train, data.validation) goes on from the last checkpoint."
+                    f"directory: the run is trained, but could not be written to {folder} ({error.strerror or error}). "
+                    "It is in this exception's attribute run (sys.last_value.run in a notebook). Free some space; then "
+                    f"Trainer.resume({str(folder)!r}).fit(data.train, data.validation) goes on from the last "
+                    "checkpoint."
                 )
                 failure.run = Run(model, result)
                 raise failure from error

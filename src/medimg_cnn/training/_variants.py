@@ -53,7 +53,9 @@ def _altered(found: Any, model: Any) -> str | None:
         if type(layer).__module__.startswith("keras."):
             continue
         for name, value in vars(layer).items():
-            if name in common or not isinstance(value, (bool, int, float, str, tuple, np.ndarray, type(None))):
+            if name in common or not isinstance(
+                value, (bool, int, float, str, tuple, np.ndarray, type(None))
+            ):
                 continue
             if name not in vars(own) or not np.array_equal(vars(own)[name], value):
                 return f"{layer.name}.{name}"
@@ -147,8 +149,8 @@ def variant(model: Any, *, precision: Precision = "float32", half: bool = False)
     lost = _altered(found, model)
     if lost is not None:
         raise ArgumentError(
-            f"{argument}: the model's layers must be rebuilt as they are; {lost!r} was set later and is not in the layer's "
-            f"get_config. Put it there, or pass {_off(argument)}."
+            f"{argument}: the model's layers must be rebuilt as they are; {lost!r} was set later and is not in the "
+            f"layer's get_config. Put it there, or pass {_off(argument)}."
         )
     _settle(found, model)
     return found
