@@ -100,7 +100,9 @@ def test_each_can_be_laid_out_for_small_grey_images_alike_each_time(name: str) -
     assert [layer.name for layer in first.get_layer("backbone").layers] == [
         layer.name for layer in again.get_layer("backbone").layers
     ]
-    assert describe(first).multiply_adds > 0
+    counted = describe(first)
+    assert counted.multiply_adds > 0
+    assert counted.uncounted == ()
 
 
 def test_one_channel_is_the_grey_picture_in_three(mobilenet: tuple[Any, Path]) -> None:

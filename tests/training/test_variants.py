@@ -19,7 +19,7 @@ from medimg_cnn.training import Run, Trainer, TrainerConfig
 from medimg_cnn.training._loop import Loop
 from medimg_cnn.training._scaling import next_scale
 from medimg_cnn.training._step import Batch, logit_model
-from medimg_cnn.training._variants import _target, faster, half_size, variant
+from medimg_cnn.training._variants import _target, altered, faster, half_size, variant
 
 Make = Callable[..., Any]
 OPTIONS: dict[str, Any] = {"epochs": 4, "batch_size": 8, "seed": 3, "progress": False}
@@ -258,18 +258,27 @@ class Times(keras.layers.Layer):
         return images * self.factor
 
 
-def test_a_layer_that_would_be_rebuilt_with_another_setting_is_not_rebuilt() -> None:
+@pytest.mark.parametrize("value", [3.0, (1, 3), [2.0], "three", np.ones(3)], ids=str)
+def test_a_layer_that_would_be_copied_with_another_setting_is_refused(sources: Any, value: Any) -> None:
+    class Outer(keras.layers.Layer):
+        """Holds the layer, and others in a tuple, which are not settings."""
+
+        def __init__(self, **base: Any) -> None:
+            super().__init__(**base)
+            self.inner, self.two = Times(), (keras.layers.ReLU(), keras.layers.ReLU())
+
+        def call(self, images: Any) -> Any:
+            return self.two[0](self.inner(images))
+
     image = keras.layers.Input((16, 16, 1))
-    times = Times(name="times")
-    x = keras.layers.GlobalAveragePooling2D()(keras.layers.MaxPooling2D(2)(times(image)))
-    model = keras.Model(image, keras.layers.Dense(1, name="logit")(x))
-    assert faster(model) is not model
-    times.factor = 3.0
-    assert faster(model) is model
-    with pytest.raises(
-        ArgumentError, match=r"precision: .* 'times\.factor' was set later .*precision='float32'"
-    ):
-        variant(model, precision="bfloat16")
+    outer = Outer(name="outer")
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.MaxPooling2D(2)(outer(image)))
+    x = keras.layers.Dense(1, name="logit")(x)
+    model = keras.Model(image, keras.layers.Activation("sigmoid")(x))
+    assert altered(keras.models.clone_model(model), model) is None
+    outer.inner.factor = value
+    with pytest.raises(ArgumentError, match=r"'outer\.factor' was set after the layer was made.*get_config"):
+        Trainer(model, **OPTIONS).fit(*sources)
 
 
 def test_a_network_without_max_pooling_is_trained_as_it_is():

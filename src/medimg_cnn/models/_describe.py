@@ -42,6 +42,7 @@ _WITHOUT_PRODUCTS = (
     keras.layers.Flatten,
     keras.layers.GlobalAveragePooling2D,
     keras.layers.GlobalMaxPooling2D,
+    keras.layers.Identity,
     keras.layers.InputLayer,
     keras.layers.MaxPooling2D,
     keras.layers.Multiply,
@@ -50,6 +51,7 @@ _WITHOUT_PRODUCTS = (
     keras.layers.Rescaling,
     keras.layers.Reshape,
     keras.layers.UpSampling2D,
+    keras.layers.Cropping2D,
     keras.layers.ZeroPadding2D,
 )
 
@@ -183,9 +185,11 @@ def describe(model: Any) -> ModelDescription:
 def _calls(model: Any, times: int = 1) -> Counter[int]:
     """Return how often each layer is called for one image, by its id; those of models inside as well."""
     found: Counter[int] = Counter()
-    nodes = {layer["name"]: layer.get("inbound_nodes", []) for layer in model.get_config()["layers"]}
+    graph = getattr(model, "_functional", None) or model  # a Sequential holds one
+    nodes = getattr(graph, "_nodes_by_depth", {})  # Keras has no public way to them
+    made = Counter(id(node.operation) for group in nodes.values() for node in group)
     for layer in model.layers:
-        count = times * max(1, len(nodes.get(layer.name, [])))
+        count = times * max(1, made[id(layer)])
         if hasattr(layer, "layers"):
             found += _calls(layer, count)
         else:
@@ -211,28 +215,44 @@ def _traced(layer: Any) -> int | None:
     """Count in the program that JAX makes of the layer for one image."""
     inputs = [layer.input] if hasattr(layer.input, "shape") else list(layer.input)
     images = [jax.ShapeDtypeStruct((1, *tensor.shape[1:]), tensor.dtype) for tensor in inputs]
-    weights, others = (
-        [jax.ShapeDtypeStruct(tuple(v.shape), v.dtype) for v in variables]
-        for variables in (layer.trainable_variables, layer.non_trainable_variables)
-    )
-    try:
-        program = jax.make_jaxpr(lambda w, o, x: layer.stateless_call(w, o, *x, training=False)[0])(
-            weights, others, images
-        )
-    except Exception:  # noqa: BLE001 - a user's layer may raise anything; it is then said not to be counted
-        return None
-    return sum(_of_equation(equation) for equation in _equations(program.jaxpr))
+    values = [jax.ShapeDtypeStruct(tuple(v.shape), v.dtype) for v in layer.variables]
+    for as_list in (False, True):  # a layer of several inputs takes them one by one, or as one list
+
+        def call(values: Any, images: Any, as_list: bool = as_list) -> Any:
+            with keras.StatelessScope(state_mapping=list(zip(layer.variables, values, strict=True))):
+                return layer(images) if as_list else layer(*images)
+
+        try:
+            return _products(jax.make_jaxpr(call)(values, images).jaxpr)
+        except Exception:  # noqa: BLE001, S112 - a user's layer may raise anything; it is then said not to be counted
+            continue
+    return None
 
 
-def _equations(program: Any) -> Iterator[Any]:
+def _products(program: Any) -> int:
+    """Return the products in a program of JAX.
+
+    Raises:
+        ValueError: there are some in a loop of unknown length.
+    """
+    total = 0
     for equation in program.eqns:
-        yield equation
-        for inner in jax.tree.leaves(
-            list(equation.params.values()), is_leaf=lambda one: hasattr(one, "eqns")
-        ):
-            program_of = getattr(inner, "jaxpr", inner)
-            if hasattr(program_of, "eqns"):
-                yield from _equations(program_of)
+        kind = equation.primitive.name
+        inner = [_products(one) for one in _inside(equation)]
+        if kind == "while" and any(inner):
+            raise ValueError("a loop of unknown length")
+        times = equation.params["length"] if kind == "scan" else 1
+        total += times * (max(inner, default=0) if kind == "cond" else sum(inner)) + _of_equation(equation)
+    return total
+
+
+def _inside(equation: Any) -> Iterator[Any]:
+    """Yield the programs that an equation calls."""
+    for value in equation.params.values():
+        for one in value if isinstance(value, (tuple, list)) else (value,):
+            program = getattr(one, "jaxpr", one)
+            if hasattr(program, "eqns"):
+                yield program
 
 
 def _of_equation(equation: Any) -> int:

@@ -34,7 +34,7 @@ from medimg_cnn.training._step import (
     make_optimizer,
     make_train_step,
 )
-from medimg_cnn.training._variants import faster, variant
+from medimg_cnn.training._variants import altered, faster, variant
 
 __all__ = ["Kept", "Loop", "Watcher"]
 
@@ -407,12 +407,18 @@ class Loop:
 def _check_copies(model: Any) -> None:
     """See before the training that the kept weights can be put into a copy of the model after it."""
     try:
-        unfilled(lambda: keras.models.clone_model(model))
+        copy = unfilled(lambda: keras.models.clone_model(model))
+        lost = altered(copy, model)
     except Exception as error:
         raise ArgumentError(
             f"model: Keras must be able to copy it (each layer of your own needs get_config); copying failed "
             f"({type(error).__name__}: {str(error)[:200]})."
         ) from error
+    if lost is not None:
+        raise ArgumentError(
+            f"model: Keras must be able to copy it as it is; {lost!r} was set after the layer was made and is not in "
+            "its get_config. Put it there."
+        )
 
 
 def _number(value: Any) -> Any:

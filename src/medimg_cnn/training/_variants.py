@@ -15,7 +15,7 @@ from medimg_cnn.errors import ArgumentError
 from medimg_cnn.models._max_pool import FastMaxPooling2D
 from medimg_cnn.training._config import Precision
 
-__all__ = ["faster", "half_size", "variant"]
+__all__ = ["altered", "faster", "half_size", "variant"]
 
 _SMALLEST = 8
 
@@ -24,7 +24,7 @@ def faster(model: Any) -> Any:
     """Return a network for training that gives the same values and gradients sooner, on the same weights in order.
 
     On a CPU, max pooling is replaced by one with a fast gradient. Where there is none, or a layer cannot be built
-    again as it is, the model itself is returned.
+    again, the model itself is returned.
     """
     if jax.default_backend() != "cpu" or not any(map(FastMaxPooling2D.fits, _layers(model))):
         return model
@@ -37,29 +37,41 @@ def faster(model: Any) -> Any:
         found = unfilled(lambda: keras.models.clone_model(model, clone_function=copied, recursive=True))
     except Exception:  # noqa: BLE001 - a user's layer may raise anything; the model as it is will do
         return model
-    if _signature(found) != _signature(model) or _altered(found, model) is not None:
+    if _signature(found) != _signature(model):
         return model
     _settle(found, model)
     return found
 
 
-def _altered(found: Any, model: Any) -> str | None:
-    """Return the layer of the user's own that was rebuilt with other settings than it has now, and the setting.
+def altered(copy: Any, model: Any) -> str | None:
+    """Return the first setting of a layer of the user's own that its copy has otherwise, or None.
 
-    Keras rebuilds a layer from its ``get_config``; what was set later and is not in it would be lost.
+    Keras copies a layer by its ``get_config``; what was set later and is not in it would be lost. Numbers, words,
+    arrays and lists of them are compared.
     """
     common = vars(keras.layers.Layer()).keys()
-    for own, layer in zip(leaves(found), leaves(model), strict=True):
-        if type(layer).__module__.startswith("keras."):
-            continue
-        for name, value in vars(layer).items():
-            if name in common or not isinstance(
-                value, (bool, int, float, str, tuple, np.ndarray, type(None))
-            ):
+    for own, layer in zip(leaves(copy), leaves(model), strict=True):
+        for mine, its in zip(own._flatten_layers(), layer._flatten_layers(), strict=False):  # noqa: SLF001 - itself and those inside
+            if type(its).__module__.startswith("keras."):
                 continue
-            if name not in vars(own) or not np.array_equal(vars(own)[name], value):
-                return f"{layer.name}.{name}"
+            for name, value in vars(its).items():
+                if name not in common and _plain(value) and not _equal(vars(mine).get(name), value):
+                    return f"{layer.name}.{name}"
     return None
+
+
+def _plain(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(map(_plain, value))
+    return value is None or isinstance(value, (bool, int, float, str, np.ndarray, jax.Array))
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if isinstance(other, (np.ndarray, jax.Array)):
+        return isinstance(one, (np.ndarray, jax.Array)) and np.array_equal(one, other)
+    if isinstance(other, (list, tuple)):
+        return isinstance(one, (list, tuple)) and len(one) == len(other) and all(map(_equal, one, other))
+    return repr(one) == repr(other)  # so that NaN is NaN
 
 
 def _settle(found: Any, model: Any) -> None:
@@ -145,12 +157,6 @@ def variant(model: Any, *, precision: Precision = "float32", half: bool = False)
             f"{argument}: the model's weights must not depend on the size of the images; those of {model.name!r} do (a "
             f"dense layer over all pixels, as in the architecture 'cnn'). Take another architecture, for example "
             f"'medcnn-s', or pass {_off(argument)}."
-        )
-    lost = _altered(found, model)
-    if lost is not None:
-        raise ArgumentError(
-            f"{argument}: the model's layers must be rebuilt as they are; {lost!r} was set later and is not in the "
-            f"layer's get_config. Put it there, or pass {_off(argument)}."
         )
     _settle(found, model)
     return found
