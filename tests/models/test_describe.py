@@ -51,7 +51,7 @@ def test_other_kinds_are_counted_in_their_program() -> None:
     x = keras.layers.Subtract()([x, x])
     x = keras.Sequential([keras.layers.Input((12, 16, 5)), keras.layers.Reshape((12 * 16, 5))])(x)
     x = keras.layers.Conv1D(6, 3, padding="same", name="line")(x)
-    x = keras.layers.EinsumDense("abc,cd->abd", output_shape=(None, 7), name="einsum")(x)
+    x = keras.layers.EinsumDense("abc,cd->abd", output_shape=(12 * 16, 7), name="einsum")(x)
     x = keras.layers.LSTM(3, name="recurrent")(attention(x, x))
     counted = describe(keras.Model(image, keras.layers.Dense(1, name="last")(x)))
     found = {layer.name: layer.multiply_adds for layer in counted.layers if layer.multiply_adds}

@@ -247,8 +247,8 @@ def test_training_stops_when_patience_is_at_its_end(make_source: Make) -> None:
 def test_any_figure_of_evaluation_can_choose_the_epoch(
     make_source: Make, monitor: Monitor, tmp_path: Path
 ) -> None:
-    train, validation = make_source(60, signal=0.1), make_source(48, part="validation", seed=1, signal=0.1)
-    options: dict[str, Any] = {"epochs": 8, "class_weight": (1.0, 3.0), "average": 0.5, "progress": False}
+    train, validation = make_source(60, signal=0.3), make_source(48, part="validation", seed=1, signal=0.3)
+    options: dict[str, Any] = {"epochs": 8, "learning_rate": 0.1, "average": 0.0, "progress": False}
     run = Trainer(model(), monitor=monitor, directory=tmp_path, **options).fit(train, validation)
     figures = run.history["validation_monitor"]
     turn = -1 if monitor in ("log_loss", "brier_score") else 1
@@ -285,7 +285,7 @@ def test_the_loss_of_an_epoch_is_the_mean_over_images(make_source: Make) -> None
         def step(self, loop: Loop) -> None:
             losses.append(loop.last_loss)
 
-    trainer = Trainer(model(), epochs=1, batch_size=32, callbacks=[Steps()], progress=False)
+    trainer = Trainer(model(prior=0.2), epochs=1, batch_size=32, callbacks=[Steps()], progress=False)
     trainer._more = (Each(),)
     with pytest.warns(MedimgCnnWarning, match="validation"):
         run = trainer.fit(make_source(33))

@@ -214,8 +214,9 @@ def _multiply_adds(layer: Any) -> int | None:
 def _traced(layer: Any) -> int | None:
     """Count in the program that JAX makes of the layer for one image."""
     inputs = [layer.input] if hasattr(layer.input, "shape") else list(layer.input)
-    images = [jax.ShapeDtypeStruct((1, *tensor.shape[1:]), tensor.dtype) for tensor in inputs]
-    values = [jax.ShapeDtypeStruct(tuple(v.shape), v.dtype) for v in layer.variables]
+    struct: Any = jax.ShapeDtypeStruct  # JAX does not type it
+    images = [struct((1, *tensor.shape[1:]), tensor.dtype) for tensor in inputs]
+    values = [struct(tuple(v.shape), v.dtype) for v in layer.variables]
     for as_list in (False, True):  # a layer of several inputs takes them one by one, or as one list
 
         def call(values: Any, images: Any, as_list: bool = as_list) -> Any:

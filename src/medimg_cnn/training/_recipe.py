@@ -17,23 +17,28 @@ def recipe(model: Any) -> Any:
 
     Names that Keras numbers over the process are counted over the model instead.
     """
-    names: dict[str, str] = {}
-    _count(model, names)
     try:
-        return json.dumps(
-            _plain(model.get_config(), names), sort_keys=True, default=lambda one: type(one).__name__
-        )
+        config = {key: value for key, value in model.get_config().items() if key != "name"}
+        names: dict[str, str] = {}
+        _count(config, names)
+        return json.dumps(_plain(config, names), sort_keys=True, default=lambda one: type(one).__name__)
     except Exception:  # noqa: BLE001 - a user's layer may raise anything
         return [tuple(weight.shape) for weight in model.weights]
 
 
-def _count(model: Any, names: dict[str, str]) -> None:
-    for part in (model, *model.layers):
-        base = re.sub(r"_\d+$", "", part.name)
-        if base.replace("_", "") == type(part).__name__.lower():
-            names.setdefault(part.name, f"{base} number {len(names)}")
-        if part is not model and hasattr(part, "layers"):
-            _count(part, names)
+def _count(value: Any, names: dict[str, str]) -> None:
+    if isinstance(value, dict):
+        name = value["config"].get("name") if isinstance(value.get("config"), dict) else None
+        if isinstance(name, str):
+            kind = str(value.get("class_name"))
+            # In a copy, an input has the name of a tensor.
+            if kind == "InputLayer" or re.sub(r"_\d+$", "", name).replace("_", "") == kind.lower():
+                names.setdefault(name, f"{kind} number {len(names)}")
+        for one in value.values():
+            _count(one, names)
+    elif isinstance(value, (list, tuple)):
+        for one in value:
+            _count(one, names)
 
 
 def _plain(value: Any, names: dict[str, str]) -> Any:
