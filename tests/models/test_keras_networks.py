@@ -34,7 +34,6 @@ FAMILIES = {
     "EfficientNetV2S": keras.applications.efficientnet_v2,
     "ConvNeXtTiny": keras.applications.convnext,
 }
-QUICK = ("MobileNet",)
 
 
 def kerass_own(name: str) -> Any:
@@ -69,7 +68,11 @@ def mobilenet(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
 
 
 @pytest.mark.parametrize(
-    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.heavy) for name in FAMILIES]
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name == "MobileNet" else pytest.mark.heavy)
+        for name in FAMILIES
+    ],
 )
 def test_images_in_0_to_1_give_kerass_features_of_preprocessed_images(name: str, tmp_path: Path) -> None:
     theirs = kerass_own(name)

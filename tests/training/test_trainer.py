@@ -11,6 +11,8 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.metrics import (
     accuracy_score,
     average_precision_score,
@@ -20,9 +22,11 @@ from sklearn.metrics import (
     f1_score,
     log_loss,
     matthews_corrcoef,
+    roc_auc_score,
 )
 
 from medimg_cnn._keras import keras
+from medimg_cnn.artifacts import Calibration
 from medimg_cnn.augmentations import Flip
 from medimg_cnn.data import load_dataset
 from medimg_cnn.errors import ArgumentError, ArtifactError, MedimgCnnWarning, TrainingError
@@ -32,6 +36,7 @@ from medimg_cnn.training import Run, Trainer, TrainerConfig, load_run
 from medimg_cnn.training._config import Monitor
 from medimg_cnn.training._imbalance import Imbalance
 from medimg_cnn.training._loop import Loop
+from medimg_cnn.training._monitor import monitored, turned
 from medimg_cnn.training._observers import Observers
 
 Make = Callable[..., Any]
@@ -243,34 +248,52 @@ def test_training_stops_when_patience_is_at_its_end(make_source: Make) -> None:
     assert len(run.history) == run.result.kept_epoch + 2 < 40
 
 
-@pytest.mark.parametrize("monitor", [name for name in get_args(Monitor) if name != "auroc"])
-def test_any_figure_of_evaluation_can_choose_the_epoch(
-    make_source: Make, monitor: Monitor, tmp_path: Path
-) -> None:
-    train, validation = make_source(60, signal=0.3), make_source(48, part="validation", seed=1, signal=0.3)
-    options: dict[str, Any] = {"epochs": 8, "learning_rate": 0.1, "average": 0.0, "progress": False}
-    run = Trainer(model(), monitor=monitor, directory=tmp_path, **options).fit(train, validation)
-    figures = run.history["validation_monitor"]
-    turn = -1 if monitor in ("log_loss", "brier_score") else 1
-    judged = list(zip(turn * figures, -run.history["validation_loss"], strict=True))[4:]
-    assert run.result.kept_epoch == 5 + judged.index(max(judged))
-    predictions = run.predict(validation)
+@given(data=st.data(), n=st.integers(4, 40))
+def test_the_figures_that_may_choose_are_those_of_scikit_learn(data: st.DataObject, n: int) -> None:
+    labels = np.array(data.draw(st.lists(st.integers(0, 1), min_size=n, max_size=n)))
+    labels[:2] = 0, 1
+    logit = np.array(data.draw(st.lists(st.floats(-4, 4, width=32), min_size=n, max_size=n)))
+    correction = Calibration(method="platt", parameters=(("slope", 1.0), ("intercept", -0.5)), fitted_on="x")
+    probability = correction.apply(logit)
+    called = probability >= 0.5
     expected = {
-        "auprc": lambda: average_precision_score(predictions.y_true, predictions.probability),
-        "log_loss": lambda: log_loss(predictions.y_true, predictions.probability),
-        "brier_score": lambda: brier_score_loss(predictions.y_true, predictions.probability),
-        "accuracy": lambda: accuracy_score(predictions.y_true, predictions.probability >= 0.5),
-        "balanced_accuracy": lambda: balanced_accuracy_score(
-            predictions.y_true, predictions.probability >= 0.5
-        ),
-        "f1": lambda: f1_score(predictions.y_true, predictions.probability >= 0.5),
-        "kappa": lambda: cohen_kappa_score(predictions.y_true, predictions.probability >= 0.5),
-        "mcc": lambda: matthews_corrcoef(predictions.y_true, predictions.probability >= 0.5),
-    }[monitor]()
-    kept = figures[run.result.kept_epoch]
-    assert (math.isnan(kept) and math.isnan(expected)) or kept == pytest.approx(expected, abs=1e-6)
+        "auroc": roc_auc_score(labels, logit),
+        "auprc": average_precision_score(labels, logit),
+        "log_loss": log_loss(labels, probability),
+        "brier_score": brier_score_loss(labels, probability),
+        "accuracy": accuracy_score(labels, called),
+        "balanced_accuracy": balanced_accuracy_score(labels, called),
+        "f1": f1_score(labels, called),
+        "kappa": cohen_kappa_score(labels, called),
+        # Of no association scikit-learn says 0, and so do we not where one column of the table is empty.
+        "mcc": matthews_corrcoef(labels, called) if 0 < called.sum() < n else math.nan,
+    }
+    assert set(expected) == set(get_args(Monitor))
+    for name, value in expected.items():
+        assert monitored(name, labels, logit, correction) == pytest.approx(value, abs=1e-9, nan_ok=True), name
+        assert turned(name, value) == (
+            -value if name in ("log_loss", "brier_score") else value
+        ) or math.isnan(value)
+
+
+def test_another_figure_can_choose_the_epoch(make_source: Make, tmp_path: Path) -> None:
+    train, validation = make_source(60, signal=0.15), make_source(48, part="validation", seed=1, signal=0.15)
+    options: dict[str, Any] = {"epochs": 8, "learning_rate": 0.03, "batch_size": 8, "average": 0.0}
+    run = Trainer(model(), monitor="log_loss", directory=tmp_path, progress=False, **options).fit(
+        train, validation
+    )
+    figures = run.history["validation_monitor"]
+    assert figures.nunique() > 2
+    assert run.result.kept_epoch == figures[4:].idxmin()
+    predictions = run.predict(validation)
+    assert figures[run.result.kept_epoch] == pytest.approx(
+        log_loss(predictions.y_true, predictions.probability), abs=1e-6
+    )
     with (tmp_path / "history.csv").open() as lines:
         assert next(lines).strip().endswith(",validation_monitor")
+    assert (
+        "validation_monitor" not in Trainer(model(), epochs=1, progress=False).fit(train, validation).history
+    )
 
 
 def test_the_loss_of_an_epoch_is_the_mean_over_images(make_source: Make) -> None:

@@ -116,6 +116,7 @@ class Watched:
         return labels
 
 
+@pytest.mark.slow
 def test_the_first_epochs_see_half_size_images(sources: Any) -> None:
     watched = Watched()
     run = Trainer(network(), augment=watched, progressive=0.5, **OPTIONS).fit(*sources)
@@ -157,7 +158,7 @@ def test_such_runs_go_on_bit_for_bit(sources: Any, tmp_path: Path, options: dict
     assert values(Trainer.resume(tmp_path, progress=False).fit(train, validation)) == expected
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+@pytest.mark.parametrize("precision", ["bfloat16", pytest.param("float16", marks=pytest.mark.slow)])
 def test_16_bits_in_training_and_32_in_the_model(sources: Any, precision: Any) -> None:
     model = network()
     layers = {
