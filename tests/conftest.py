@@ -20,6 +20,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 settings.register_profile(
     "medimg_cnn",
+    # Half of Hypothesis's own number keeps the default run short; before a release MEDIMG_CNN_EXAMPLES=500.
+    max_examples=int(os.environ.get("MEDIMG_CNN_EXAMPLES", "50")),
     deadline=None,  # JAX compiles in the first example
     derandomize=bool(os.environ.get("CI")),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],

@@ -45,7 +45,7 @@ def test_a_variable_names_the_folder_or_none(tmp_path: Path) -> None:
     found = Path(run(WHERE, tmp_path, MEDIMG_CNN_COMPILATION_CACHE=str(folder)).stdout.strip())
     assert found == folder / OURS
     assert found.stat().st_mode & 0o777 == 0o700
-    assert run(WHERE, tmp_path, MEDIMG_CNN_COMPILATION_CACHE="0").stdout.strip() == "off"
+    assert run(WHERE, tmp_path, MEDIMG_CNN_COMPILATION_CACHE="Off").stdout.strip() == "off"
 
 
 def test_the_user_s_own_setting_of_jax_is_kept(tmp_path: Path) -> None:
@@ -57,6 +57,7 @@ def test_a_folder_that_cannot_be_made_is_no_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     result = run(WHERE, tmp_path, MEDIMG_CNN_COMPILATION_CACHE=str(tmp_path / "file" / "folder"))
     assert (result.returncode, result.stdout.strip()) == (0, "off"), result.stderr
+    assert "MEDIMG_CNN_COMPILATION_CACHE: must name a folder that can be made" in result.stderr
 
 
 def test_it_can_be_set_and_taken_away_while_running(tmp_path: Path) -> None:

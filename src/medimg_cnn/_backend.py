@@ -17,11 +17,12 @@ from __future__ import annotations
 import os
 import stat
 import sys
+import warnings
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from medimg_cnn.errors import BackendError
+from medimg_cnn.errors import ArgumentError, BackendError, MedimgCnnWarning
 
 __all__ = [
     "choose",
@@ -45,6 +46,7 @@ _JAX_CACHE = "JAX_COMPILATION_CACHE_DIR"
 _JAX_LEAST = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
 _LEAST_SECONDS = 0.2
 _CACHE_BYTES = 1 << 30
+_OFF = ("0", "off", "no", "none", "false")
 
 
 def choose() -> None:
@@ -122,16 +124,25 @@ def set_compilation_cache(folder: str | os.PathLike[str] | None) -> None:
         folder: where to keep them; made where it is missing. Only you should be able to write there. None: nowhere.
 
     Raises:
-        OSError: the folder cannot be made.
+        ArgumentError: the folder cannot be made or written to.
 
     Example:
         >>> import medimg_cnn as mc
         >>> mc.set_compilation_cache(None)
     """
     require()
-    if folder is not None:
-        _make(Path(folder))
-    _tell(None if folder is None else os.fspath(folder))
+    if folder is None:
+        _tell(None)
+        return
+    wanted = Path(folder).absolute()
+    try:
+        _make(wanted)
+    except OSError as error:
+        raise ArgumentError(
+            f"folder: must be one that can be made and written to; got {str(folder)!r} ({error}). Name another, or "
+            "None."
+        ) from error
+    _tell(str(wanted))
 
 
 def _tell(folder: str | None) -> None:
@@ -148,21 +159,33 @@ def _tell(folder: str | None) -> None:
 @cache  # once a process: what is chosen later stays chosen
 def _keep_compiled() -> None:
     """Tell JAX where to keep compiled programs; leave it alone where the user told it."""
-    wanted, loaded = os.environ.get(_CACHE, ""), "jax" in sys.modules
-    if wanted == "0" or os.environ.get(_JAX_CACHE) is not None or (not wanted and _rejects_what_is_kept()):
+    wanted, loaded = os.environ.get(_CACHE, "").strip(), "jax" in sys.modules
+    if (
+        wanted.lower() in _OFF
+        or os.environ.get(_JAX_CACHE) is not None
+        or (not wanted and _rejects_what_is_kept())
+    ):
         return
     if loaded and compilation_cache() is not None:
         return
     try:
         version = metadata.version("jaxlib")
         if wanted:
-            folder = Path(wanted) / f"medimg-cnn-xla-{version}"
+            folder = Path(wanted).expanduser().absolute() / f"medimg-cnn-xla-{version}"
         else:
             folder = _user_cache() / "medimg-cnn" / f"xla-{version}"
         _make(folder)
         _make_room(folder)
-    except (OSError, RuntimeError, metadata.PackageNotFoundError):
-        return  # without a home, or on a read-only or full disk, programs are compiled each time
+    except (OSError, RuntimeError, metadata.PackageNotFoundError) as error:
+        # Without a home, or on a read-only or full disk, programs are compiled each time.
+        if wanted:
+            warnings.warn(
+                f"{_CACHE}: must name a folder that can be made and written to; got {wanted!r} ({error}). Compiled "
+                "programs are not kept. Name another folder, or 0 for none.",
+                MedimgCnnWarning,
+                stacklevel=2,
+            )
+        return
     if loaded:
         _tell(str(folder))
     else:

@@ -33,7 +33,7 @@ def environment() -> dict[str, str]:
     """Return what this process runs on: versions, flags, threads, and where compiled programs are kept.
 
     What to add to a report of a fault. It holds paths and flags of this machine; what a run keeps of it
-    (``Run.environment``, bundles) holds none.
+    (``run.result.environment``, bundles) holds none.
 
     Returns:
         Name -> version or setting.

@@ -10,10 +10,13 @@ from difflib import get_close_matches
 from types import ModuleType
 from typing import Any, TypeVar
 
+import numpy as np
+
 from medimg_cnn.errors import ArgumentError, MissingDependencyError
 
 __all__ = [
     "check_choice",
+    "check_flag",
     "check_fraction",
     "check_image_size",
     "check_integer",
@@ -91,6 +94,13 @@ def check_number(
 def check_fraction(argument: str, value: object, *, open_ends: bool = False) -> float:
     """Return ``value`` as a float from 0 to 1, without the ends if ``open_ends``."""
     return check_number(argument, value, low=0.0, high=1.0, low_open=open_ends, high_open=open_ends)
+
+
+def check_flag(argument: str, value: object) -> bool:
+    """Return ``value`` if it is True or False; words and numbers that Python would take for either are refused."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ArgumentError(explain(argument, "must be True or False", value))
+    return bool(value)
 
 
 def check_seed(argument: str, value: object) -> int:

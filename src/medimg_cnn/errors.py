@@ -30,6 +30,8 @@ Example:
 
 from __future__ import annotations
 
+from typing import Any
+
 __all__ = [
     "ArgumentError",
     "ArtifactError",
@@ -122,7 +124,13 @@ class ExportError(MedimgCnnError, RuntimeError):
 
 
 class TrainingError(MedimgCnnError, RuntimeError):
-    """A training run cannot go on, for a reason that the message gives."""
+    """A training run cannot go on, for a reason that the message gives.
+
+    Attributes:
+        run: the trained run, where only writing it failed; None otherwise.
+    """
+
+    run: Any = None
 
 
 class MedimgCnnWarning(UserWarning):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import FrozenInstanceError, dataclass
 
 import jax
@@ -175,6 +176,7 @@ def test_saved_draws_that_are_damaged_are_refused(change: dict[str, object]) -> 
         (np.zeros((2, 8, 0, 1), np.float32), "shape"),
         (np.zeros((2, 8, 8, 1), np.uint8), "Divide"),
         (np.zeros((2, 8, 8, 1), np.float64), "float32"),
+        (np.zeros((2, 3, 8, 8), np.float32), r"channels last.*moveaxis"),
         ([[1.0]], "shape"),
     ],
 )
@@ -192,6 +194,35 @@ def test_images_from_0_to_255_are_refused_where_their_values_are_known() -> None
     ):
         with pytest.raises(ArgumentError, match=r"from 0 to 1; got .* images / 255"):
             call()
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (-1.0, r"must be from 0 to 1; got '-1 to .* Map the images' own range"),
+        (np.nan, "Replace NaN"),
+        (np.inf, "must be from 0 to 1"),
+    ],
+)
+def test_images_with_one_value_out_of_range_are_refused(value: float, message: str) -> None:
+    images = np.array(IMAGES)
+    images[1, 2, 3, 0] = value
+    with pytest.raises(ArgumentError, match=message):
+        A.Flip()(KEY, images)
+
+
+@pytest.mark.parametrize("value", ["no", "False", 0, None])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda value: A.Flip(horizontal=value),
+        lambda value: A.Flip(vertical=value),
+        lambda value: A.Shear(degrees=3, vertical=value),
+    ],
+)
+def test_what_is_neither_true_nor_false_is_refused(make: Callable[[object], object], value: object) -> None:
+    with pytest.raises(ArgumentError, match="must be True or False; got"):
+        make(value)
 
 
 def test_keys_are_jax_keys_typed_or_raw() -> None:

@@ -89,3 +89,10 @@ def test_what_is_no_augmentation_is_refused() -> None:
         A.AugmentationLayer(3)
     with pytest.raises(ArgumentError, match="seed"):
         CHAIN.as_layer(seed=-1)
+
+
+def test_what_could_not_be_loaded_with_the_model_is_refused_before_it_is_saved() -> None:
+    step = A.PerImage(function=lambda key, image: image)
+    for augmentation in (step, CHAIN | step):
+        with pytest.raises(ArgumentError, match=r"must be rebuilt by from_dict.*register.*Trainer\(augment"):
+            augmentation.as_layer()

@@ -69,13 +69,17 @@ def compared(name: str, runs: dict[str, list[dict[str, Any]]]) -> str:
         for side, found in runs.items()
     }
     (ours, our_seconds), (theirs, their_seconds) = ends["medimg-cnn"], ends["torch"]
-    seconds, auroc = mean_curve(runs["medimg-cnn"])
-    reached = np.flatnonzero(auroc >= theirs)
-    when = f"after {seconds[reached[0]]:.0f} s" if reached.size else "never"
-    share = f" ({seconds[reached[0]] / their_seconds:.2f} of it)" if reached.size else ""
+
+    def when(side: str) -> str:
+        seconds, auroc = mean_curve(runs[side])
+        reached = np.flatnonzero(auroc >= theirs)
+        if not reached.size:
+            return "never"
+        return f"first after {seconds[reached[0]]:.0f} s ({seconds[reached[0]] / their_seconds:.2f} of it)"
+
     return (
-        f"{name}: torch ResNet-18 ends at {theirs:.4f} after {their_seconds:.0f} s; our mean curve is there "
-        f"{when}{share} and our runs end at {ours:.4f} after {our_seconds:.0f} s "
+        f"{name}: torch ResNet-18 ends at {theirs:.4f} after {their_seconds:.0f} s. Its own mean curve is there "
+        f"{when('torch')}, ours {when('medimg-cnn')}; our runs end at {ours:.4f} after {our_seconds:.0f} s "
         f"({our_seconds / their_seconds:.2f} of it)"
     )
 

@@ -15,7 +15,7 @@ PAGES = [
     *(path for path in sorted((ROOT / "docs").rglob("*.md")) if "_build" not in path.parts),
 ]
 SYBIL = Sybil(parsers=[PythonCodeBlockParser()], path=str(ROOT))
-LONG = (".fit(", "Predictor(", "models.describe(")  # trains, or compiles several networks
+LONG = (".fit(", "Predictor(", "models.describe(", "explain.")  # trains, or compiles several networks
 
 
 def snippets(page: Path) -> list:

@@ -59,6 +59,7 @@ def test_any_size_fits_and_maps_can_be_made(name: str, shape: tuple[int, int, in
         assert height * width > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("normalisation", get_args(Normalisation))
 def test_only_batch_normalisation_does_something_else_in_training(normalisation: Normalisation) -> None:
     model = build_cnn((12, 12, 1), width=4, dropout=0.0, normalisation=normalisation)
@@ -81,6 +82,15 @@ def test_the_rate_of_stochastic_depth_rises_to_the_one_asked_for(name: str) -> N
     assert len({layer.seed for layer in layers}) == len(layers)
 
 
+def test_channels_first_are_refused() -> None:
+    keras.config.set_image_data_format("channels_first")
+    try:
+        with pytest.raises(ArgumentError, match=r"channels_last.*set_image_data_format"):
+            build_cnn((16, 16, 1), width=4)
+    finally:
+        keras.config.set_image_data_format("channels_last")
+
+
 @pytest.mark.parametrize("name", ["cnn", "densenet121", "keras:ResNet50"])
 def test_a_network_without_branches_refuses_stochastic_depth(name: str) -> None:
     with pytest.raises(ArgumentError, match=r"drop_path: must be 0 for .*; got 0\.1"):
@@ -101,6 +111,7 @@ def test_a_branch_is_dropped_for_whole_images_and_kept_ones_are_scaled() -> None
     np.testing.assert_array_equal(np.asarray(again(ones, training=True)), dropped)
 
 
+@pytest.mark.slow
 def test_stochastic_depth_changes_neither_initial_weights_nor_predictions() -> None:
     plain, deep = (build_cnn((12, 12, 1), width=4, drop_path=rate, seed=3) for rate in (0.0, 0.6))
     ours, theirs = (

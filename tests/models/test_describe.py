@@ -42,6 +42,60 @@ def test_every_kind_of_layer_by_hand() -> None:
     assert counted.parameters == model.count_params()
 
 
+def test_other_kinds_are_counted_in_their_program() -> None:
+    image = keras.layers.Input((6, 8, 4))
+    attention = keras.layers.MultiHeadAttention(2, 3, name="attention")
+    twice = keras.layers.Conv2D(4, 3, padding="same", name="twice")
+    x = twice(twice(image))
+    x = keras.layers.Conv2DTranspose(5, 2, strides=2, name="transposed")(x)
+    x = keras.layers.Subtract()([x, x])
+    x = keras.Sequential([keras.layers.Input((12, 16, 5)), keras.layers.Reshape((12 * 16, 5))])(x)
+    x = keras.layers.Conv1D(6, 3, padding="same", name="line")(x)
+    x = keras.layers.EinsumDense("abc,cd->abd", output_shape=(12 * 16, 7), name="einsum")(x)
+    x = keras.layers.LSTM(3, name="recurrent")(attention(x, x))
+    counted = describe(keras.Model(image, keras.layers.Dense(1, name="last")(x)))
+    found = {layer.name: layer.multiply_adds for layer in counted.layers if layer.multiply_adds}
+    n = 12 * 16
+    assert found == {
+        "twice": 2 * 6 * 8 * 4 * 4 * 9,
+        "transposed": 6 * 8 * 4 * 5 * 2 * 2,  # each pixel writes a window
+        "line": n * 5 * 6 * 3,
+        "einsum": n * 6 * 7,
+        "attention": 4 * n * 7 * 2 * 3 + 2 * n * n * 2 * 3,
+        "recurrent": n * (7 + 3) * 4 * 3,
+        "last": 3,
+    }
+    assert counted.uncounted == ()
+
+
+def test_channels_first_are_counted_as_channels_last() -> None:
+    image = keras.layers.Input((4, 10, 8))
+    x = keras.layers.Conv2D(6, 3, padding="same", data_format="channels_first")(image)
+    counted = describe(keras.Model(image, x))
+    assert counted.multiply_adds == 10 * 8 * 6 * 4 * 9
+
+
+class Stubborn(keras.layers.Layer):
+    """Cannot be traced outside its model."""
+
+    def build(self, shape: object) -> None:
+        self.kernel = self.add_weight(shape=(3, 3))
+
+    def compute_output_shape(self, shape: object) -> object:
+        return shape
+
+    def call(self, images: object) -> object:
+        raise RuntimeError("not here")
+
+
+def test_what_cannot_be_counted_is_said() -> None:
+    image = keras.layers.Input((6, 8, 3))
+    counted = describe(keras.Model(image, Stubborn(name="odd")(image), name="mine"))
+    assert counted.uncounted == ("odd",)
+    assert counted.multiply_adds == 0
+    assert "billion multiply-adds an image without odd" in str(counted)
+
+
 def test_frozen_weights_are_not_trained_and_the_frame_has_every_layer() -> None:
     model = build_cnn((12, 12, 1), width=4)
     model.get_layer("stem_conv").trainable = False

@@ -125,6 +125,7 @@ def test_probabilities_are_calibrated_in_the_large(options: dict[str, Any], make
     assert abs(np.mean(difference)) < 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The isotonic calibration is fitted on")
 def test_the_fitted_calibration_follows_the_correction(make_source: Any, tmp_path: Any) -> None:
     train, _ = simulated(make_source, 300, part="train", seed=1)

@@ -24,6 +24,7 @@ from medimg_cnn._keras import keras
 from medimg_cnn.augmentations import Flip, MixUp, Noise, PerImage
 from medimg_cnn.errors import ArgumentError, ArtifactError, DataError, MedimgCnnWarning, TrainingError
 from medimg_cnn.training import Run, Trainer, TrainingInterrupted, load_run
+from medimg_cnn.training._checkpoints import Checkpoints
 from medimg_cnn.training._source import ImageSource
 
 Make = Callable[..., Any]
@@ -266,11 +267,50 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_warning(
     assert values(run) == reference
 
 
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [
+        ("memory", r"bytes are those that were written.*MemoryError.*Nothing was deleted"),
+        ("denied", r"cannot be read \(Permission denied\).*Nothing was deleted"),
+        ("newer", r"version 99.*Nothing was deleted.*Upgrade"),
+    ],
+)
+def test_a_checkpoint_that_may_be_whole_is_never_deleted(  # noqa: PLR0917 - fixtures
+    sources: Any, reference: Any, tmp_path: Path, trouble: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = stopped(tmp_path / "run", sources, 14, die)
+    names = sorted(path.name for path in (folder / "checkpoints").iterdir())
+    manifest = folder / "checkpoints" / "11" / "manifest.json"
+    content = manifest.read_text()
+    with monkeypatch.context() as patch:
+        if trouble == "memory":
+            patch.setattr(Checkpoints, "_read", fail(MemoryError()))
+        elif trouble == "denied":  # the superuser may read what nobody may
+            error = PermissionError(13, "Permission denied")
+            patch.setattr("medimg_cnn.training._checkpoints._hashes", fail(error))
+        else:
+            manifest.write_text(json.dumps(json.loads(content) | {"version": 99}))
+        with pytest.raises(ArtifactError, match=words):
+            Trainer.resume(folder, progress=False).fit(*sources)
+    manifest.write_text(content)
+    assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == names
+    assert values(Trainer.resume(folder, progress=False).fit(*sources)) == reference
+
+
+def fail(error: Exception) -> Callable[..., Any]:
+    """Return a function that raises."""
+
+    def failing(*_: Any) -> Any:
+        raise error
+
+    return failing
+
+
 def test_without_any_whole_checkpoint_it_begins_again(sources: Any, reference: Any, tmp_path: Path) -> None:
     folder = stopped(tmp_path / "run", sources, 9, die)
     for manifest in folder.glob("checkpoints/*/manifest.json"):
         manifest.write_text("{}")
-    with said("damaged manifest"):
+    with said(r"damaged manifest.*the run begins again"):
         run = Trainer.resume(folder, progress=False).fit(*sources)
     assert values(run) == reference
 
@@ -335,6 +375,24 @@ def test_a_changed_file_is_named(tmp_path: Path) -> None:
     changed = mc.load_dataset(str(made), progress=False, **options)
     with pytest.raises(DataError, match=rf"pixels of 1 image\(s\) changed: {name}"):
         Trainer.resume(tmp_path / "run", progress=False).fit(changed.train, changed.validation)
+
+
+def test_images_that_changed_places_are_noticed(tmp_path: Path) -> None:
+    made = mc.data.make_phantoms(tmp_path / "phantoms", patients=30, image_size=32, seed=1)
+    options: dict[str, Any] = {"positive": "lesion", "patients": "patient_id", "channels": 1, "seed": 7}
+    options |= {"image_size": 12, "progress": False}
+    data = mc.load_dataset(str(made), **options)
+    trainer = Trainer(model(), augment=AUGMENT, directory=tmp_path / "run", **OPTIONS)
+    with pytest.raises(TrainingInterrupted):
+        trainer.fit(Stop(data.train, 9, interrupt), data.validation)
+    one, other = (made / data.train.sample_ids[i] for i in np.flatnonzero(data.train.labels == 1)[:2])
+    one.rename(made / "between")
+    other.rename(one)
+    (made / "between").rename(other)
+    swapped = mc.load_dataset(str(made), **options)
+    assert swapped.train.fingerprint == data.train.fingerprint
+    with pytest.raises(DataError, match=r"pixels of 2 image\(s\) changed"):
+        Trainer.resume(tmp_path / "run", progress=False).fit(swapped.train, swapped.validation)
 
 
 def test_other_versions_are_said(sources: Any, tmp_path: Path) -> None:
@@ -479,7 +537,7 @@ def test_a_disk_with_too_little_room_is_found_before_the_first_step(
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, limits[1]))
     try:
-        with pytest.raises(ArgumentError, match="must have room for 3 checkpoints and the model"):
+        with pytest.raises(ArgumentError, match="must have room for what the run still writes"):
             Trainer(model(), directory=folder, overwrite=True, **OPTIONS).fit(*sources)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -504,10 +562,11 @@ def test_a_disk_that_fills_up_later_warns_and_the_old_checkpoint_stays(
     try:
         with (
             said(r"checkpoint could not be written .* checkpoint \d+ is the last good one"),
-            pytest.raises(OSError, match="File too large"),
+            pytest.raises(TrainingError, match=r"File too large.*attribute run.*Trainer\.resume") as caught,
         ):
             trainer.fit(Stop(train, 9, fill), validation)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert values(caught.value.run) == reference
     assert [path.name for path in (folder / "checkpoints").iterdir() if path.name.isdecimal()]
     assert values(Trainer.resume(folder, progress=False).fit(*sources)) == reference

@@ -220,7 +220,10 @@ def test_a_disk_that_fills_up_while_saving(survivor: Survivor, reference: Path, 
     kept = newest(folder)
     assert kept > 0, "an old checkpoint is there"
     # Going on is refused in words while the disk is full, and works when it is not.
+    steps = folder.with_suffix(".steps").stat().st_size
     assert survivor.run(folder) == 1
+    assert "must have room for what the run still writes" in survivor.errors.read_text()
+    assert folder.with_suffix(".steps").stat().st_size == steps, "no step was trained"
     assert newest(folder) == kept
     filler.unlink()
     assert survivor.run(folder) == 0, survivor.errors.read_text()
@@ -238,9 +241,7 @@ def test_a_full_or_read_only_disk_is_found_before_the_first_step(
     read = train.read
     train.read = lambda rows: (reads.append(len(rows)), read(rows))[1]
     trainer = Trainer(build_cnn((12, 12, 1), width=32), directory=small_disk / "big", progress=False)
-    with pytest.raises(
-        ArgumentError, match=r"must have room for 3 checkpoints and the model, .* MB are free"
-    ):
+    with pytest.raises(ArgumentError, match=r"must have room for what the run still writes, .* MB are free"):
         trainer.fit(train, validation)
     assert not reads
     folder = small_disk / "small"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,15 @@ from medimg_cnn.data import KFold, LeaveOneSiteOut, NestedKFold
 from medimg_cnn.errors import ArgumentError, ArtifactError, SplitError
 from medimg_cnn.reporting import schema
 from medimg_cnn.training import CNNClassifier, Ensemble, Run, Trainer, TrainerConfig, cross_validate
+from medimg_cnn.training._cross_validation import _folder_name
+from medimg_cnn.training._recipe import recipe
 
 CONFIG = TrainerConfig(epochs=2, batch_size=16)
 
 
-def build(data: Any) -> Any:
+def build(data: Any, dropout: float = 0.0) -> Any:
     image = keras.layers.Input(data.image_shape)
-    x = keras.layers.Flatten()(image)
+    x = keras.layers.Dropout(dropout, seed=1)(keras.layers.Flatten()(image))
     x = keras.layers.Dense(1, kernel_initializer="zeros", name="logit")(x)
     return keras.Model(image, keras.layers.Activation("sigmoid")(x))
 
@@ -81,10 +84,46 @@ def test_each_image_is_predicted_by_a_run_that_has_not_seen_its_patient(
         ("config", {"config": TrainerConfig(epochs=1, batch_size=16)}),
         ("augment", {"augment": mc.augmentations.preset("chest_xray")}),
         ("build_model", {"build_model": lambda fold: mc.build_cnn((*fold.image_shape[:2], 1))}),
+        ("build_model", {"build_model": lambda fold: build(fold, dropout=0.6)}),
     ]
     for name, changed in others:
         with pytest.raises(ArgumentError, match=name):
             cross_validate(data, **({"build_model": build} | options | changed))
+
+
+def test_two_builds_of_one_function_are_one_recipe_and_settings_count() -> None:
+    def made(**changed: Any) -> str:
+        image = keras.layers.Input((8, 8, 1))
+        x = keras.layers.RandomFlip()(image)
+        x = keras.layers.Conv2D(2, 3, activation=changed.get("activation", "relu"))(x)
+        inner = keras.Sequential(
+            [keras.layers.Input((6, 6, 2)), keras.layers.Dropout(changed.get("rate", 0.1))]
+        )
+        x = keras.layers.Dense(1, name="logit")(keras.layers.Flatten()(inner(x)))
+        model = keras.Model(image, keras.layers.Activation("sigmoid")(x))
+        model.layers[2].trainable = changed.get("trainable", True)
+        return recipe(model)
+
+    first = made()
+    assert made() == first
+    for changed in ({"activation": "gelu"}, {"rate": 0.2}, {"trainable": False}):
+        assert made(**changed) != first
+
+
+def test_sites_of_any_name_have_folders_of_their_own() -> None:
+    names = [
+        "fold 1",
+        "site A B",
+        "site A-B",
+        "site a/../../x",
+        "site \N{GREEK SMALL LETTER ALPHA}",
+        "site ..",
+        "site ",
+    ]
+    folders = [_folder_name(name) for name in names]
+    assert folders[:2] == ["fold-1", "site-A-B"]
+    assert len(set(folders)) == len(names)
+    assert all(re.fullmatch(r"[A-Za-z0-9-]+", folder) for folder in folders)
 
 
 class Halved(keras.layers.Layer):  # type: ignore[misc] # Keras ships no types
@@ -202,6 +241,7 @@ def test_runs_that_do_not_belong_together_are_refused(runs: list[Run]) -> None:
         Ensemble(runs, combine="vote")
 
 
+@pytest.mark.slow
 def test_the_classifier_is_one_of_scikit_learn() -> None:
     from sklearn.base import clone, is_classifier
     from sklearn.model_selection import StratifiedGroupKFold, cross_val_score

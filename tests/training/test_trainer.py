@@ -4,21 +4,40 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    balanced_accuracy_score,
+    brier_score_loss,
+    cohen_kappa_score,
+    f1_score,
+    log_loss,
+    matthews_corrcoef,
+    roc_auc_score,
+)
 
 from medimg_cnn._keras import keras
+from medimg_cnn.artifacts import Calibration
 from medimg_cnn.augmentations import Flip
 from medimg_cnn.data import load_dataset
 from medimg_cnn.errors import ArgumentError, ArtifactError, MedimgCnnWarning, TrainingError
 from medimg_cnn.evaluation import auroc
 from medimg_cnn.models import build_cnn
 from medimg_cnn.training import Run, Trainer, TrainerConfig, load_run
+from medimg_cnn.training._config import Monitor
 from medimg_cnn.training._imbalance import Imbalance
+from medimg_cnn.training._loop import Loop
+from medimg_cnn.training._monitor import monitored, turned
+from medimg_cnn.training._observers import Observers
 
 Make = Callable[..., Any]
 SHAPE = (12, 12, 1)
@@ -227,6 +246,75 @@ def test_training_stops_when_patience_is_at_its_end(make_source: Make) -> None:
     validation = make_source(400, part="validation", signal=0.0, seed=5)
     run = Trainer(model(), epochs=40, patience=2, progress=False).fit(train, validation)
     assert len(run.history) == run.result.kept_epoch + 2 < 40
+
+
+@given(data=st.data(), n=st.integers(4, 40))
+def test_the_figures_that_may_choose_are_those_of_scikit_learn(data: st.DataObject, n: int) -> None:
+    labels = np.array(data.draw(st.lists(st.integers(0, 1), min_size=n, max_size=n)))
+    labels[:2] = 0, 1
+    logit = np.array(data.draw(st.lists(st.floats(-4, 4, width=32), min_size=n, max_size=n)))
+    correction = Calibration(method="platt", parameters=(("slope", 1.0), ("intercept", -0.5)), fitted_on="x")
+    probability = correction.apply(logit)
+    called = probability >= 0.5
+    expected = {
+        "auroc": roc_auc_score(labels, logit),
+        "auprc": average_precision_score(labels, logit),
+        "log_loss": log_loss(labels, probability),
+        "brier_score": brier_score_loss(labels, probability),
+        "accuracy": accuracy_score(labels, called),
+        "balanced_accuracy": balanced_accuracy_score(labels, called),
+        "f1": f1_score(labels, called),
+        "kappa": cohen_kappa_score(labels, called),
+        # Of no association scikit-learn says 0, and so do we not where one column of the table is empty.
+        "mcc": matthews_corrcoef(labels, called) if 0 < called.sum() < n else math.nan,
+    }
+    assert set(expected) == set(get_args(Monitor))
+    for name, value in expected.items():
+        assert monitored(name, labels, logit, correction) == pytest.approx(value, abs=1e-9, nan_ok=True), name
+        assert turned(name, value) == (
+            -value if name in ("log_loss", "brier_score") else value
+        ) or math.isnan(value)
+
+
+def test_another_figure_can_choose_the_epoch(make_source: Make, tmp_path: Path) -> None:
+    train, validation = make_source(60, signal=0.15), make_source(48, part="validation", seed=1, signal=0.15)
+    options: dict[str, Any] = {"epochs": 8, "learning_rate": 0.03, "batch_size": 8, "average": 0.0}
+    run = Trainer(model(), monitor="log_loss", directory=tmp_path, progress=False, **options).fit(
+        train, validation
+    )
+    figures = run.history["validation_monitor"]
+    assert figures.nunique() > 2
+    assert run.result.kept_epoch == figures[4:].idxmin()
+    predictions = run.predict(validation)
+    assert figures[run.result.kept_epoch] == pytest.approx(
+        log_loss(predictions.y_true, predictions.probability), abs=1e-6
+    )
+    with (tmp_path / "history.csv").open() as lines:
+        assert next(lines).strip().endswith(",validation_monitor")
+    assert (
+        "validation_monitor" not in Trainer(model(), epochs=1, progress=False).fit(train, validation).history
+    )
+
+
+def test_the_loss_of_an_epoch_is_the_mean_over_images(make_source: Make) -> None:
+    losses: list[float] = []
+    told: list[float] = []
+
+    class Steps(keras.callbacks.Callback):  # type: ignore[misc]
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            told.append(logs["loss"])
+
+    class Each(Observers):
+        def step(self, loop: Loop) -> None:
+            losses.append(loop.last_loss)
+
+    trainer = Trainer(model(prior=0.2), epochs=1, batch_size=32, callbacks=[Steps()], progress=False)
+    trainer._more = (Each(),)
+    with pytest.warns(MedimgCnnWarning, match="validation"):
+        run = trainer.fit(make_source(33))
+    mean = (32 * losses[0] + losses[1]) / 33
+    assert losses[0] != pytest.approx(losses[1], rel=1e-3)
+    assert [*told, run.history["loss"].iloc[-1]] == pytest.approx([losses[0], mean, mean])
 
 
 def test_a_loss_that_is_not_finite_names_the_batch(make_source: Make, tmp_path: Path) -> None:

@@ -149,6 +149,23 @@ def test_options_that_exclude_each_other_are_a_trial_not_the_end(
     space.check_config(TrainerConfig(class_weight="balanced"))
 
 
+def test_a_trial_that_cannot_be_built_is_a_trial_not_the_end(
+    sources: tuple[Any, Any], tmp_path: Path
+) -> None:
+    def picky(units: int) -> Any:
+        if units == 4:
+            raise ValueError("no room for four")
+        return build(units)
+
+    options: dict[str, Any] = {"space": SearchSpace(model={"units": [2, 4]}), "trials": 5, "progress": False}
+    options |= {"config": replace(CONFIG, epochs=1), "storage": tmp_path / "a.log", "seed": 3}
+    found = tune(*sources, picky, **options)
+    outcomes = dict(zip(found.table["model.units"], found.table["outcome"], strict=True))
+    assert outcomes == {2: "complete", 4: "failed"}
+    assert "ValueError: no room for four" in {trial.reason for trial in found.trials}
+    assert tune(*sources, picky, **options).table.astype(str).equals(found.table.astype(str))
+
+
 class Darker:
     """An augmentation that does not say what it does."""
 

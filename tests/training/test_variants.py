@@ -19,7 +19,7 @@ from medimg_cnn.training import Run, Trainer, TrainerConfig
 from medimg_cnn.training._loop import Loop
 from medimg_cnn.training._scaling import next_scale
 from medimg_cnn.training._step import Batch, logit_model
-from medimg_cnn.training._variants import _target, faster, half_size, variant
+from medimg_cnn.training._variants import _target, altered, faster, half_size, variant
 
 Make = Callable[..., Any]
 OPTIONS: dict[str, Any] = {"epochs": 4, "batch_size": 8, "seed": 3, "progress": False}
@@ -116,6 +116,7 @@ class Watched:
         return labels
 
 
+@pytest.mark.slow
 def test_the_first_epochs_see_half_size_images(sources: Any) -> None:
     watched = Watched()
     run = Trainer(network(), augment=watched, progressive=0.5, **OPTIONS).fit(*sources)
@@ -157,7 +158,7 @@ def test_such_runs_go_on_bit_for_bit(sources: Any, tmp_path: Path, options: dict
     assert values(Trainer.resume(tmp_path, progress=False).fit(train, validation)) == expected
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+@pytest.mark.parametrize("precision", ["bfloat16", pytest.param("float16", marks=pytest.mark.slow)])
 def test_16_bits_in_training_and_32_in_the_model(sources: Any, precision: Any) -> None:
     model = network()
     layers = {
@@ -247,6 +248,38 @@ def test_max_pooling_is_replaced_for_training_and_changes_neither_values_nor_gra
     assert np.isclose(value, same, rtol=1e-6)
     for gradient, its in zip(gradients, others, strict=True):
         np.testing.assert_allclose(gradient, its, rtol=1e-4, atol=1e-5)
+
+
+class Times(keras.layers.Layer):
+    """Forgets its factor, which is not in ``get_config``."""
+
+    factor = 1.0
+
+    def call(self, images: Any) -> Any:
+        return images * self.factor
+
+
+@pytest.mark.parametrize("value", [3.0, (1, 3), [2.0], "three", np.ones(3)], ids=str)
+def test_a_layer_that_would_be_copied_with_another_setting_is_refused(sources: Any, value: Any) -> None:
+    class Outer(keras.layers.Layer):
+        """Holds the layer, and others in a tuple, which are not settings."""
+
+        def __init__(self, **base: Any) -> None:
+            super().__init__(**base)
+            self.inner, self.two = Times(), (keras.layers.ReLU(), keras.layers.ReLU())
+
+        def call(self, images: Any) -> Any:
+            return self.two[0](self.inner(images))
+
+    image = keras.layers.Input((16, 16, 1))
+    outer = Outer(name="outer")
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.MaxPooling2D(2)(outer(image)))
+    x = keras.layers.Dense(1, name="logit")(x)
+    model = keras.Model(image, keras.layers.Activation("sigmoid")(x))
+    assert altered(keras.models.clone_model(model), model) is None
+    outer.inner.factor = value
+    with pytest.raises(ArgumentError, match=r"'outer\.factor' was set after the layer was made.*get_config"):
+        Trainer(model, **OPTIONS).fit(*sources)
 
 
 def test_a_network_without_max_pooling_is_trained_as_it_is():

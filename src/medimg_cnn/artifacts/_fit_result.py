@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from medimg_cnn._types import PathLike
@@ -33,6 +34,8 @@ class EpochRecord:
         learning_rate: at the epoch's last step.
         images_per_second: training images a second, validation left out.
         seconds: wall time of the epoch, validation included.
+        validation_monitor: the figure of validation that chose the epoch, where ``TrainerConfig.monitor`` is another
+            than the AUROC; NaN otherwise.
     """
 
     epoch: int
@@ -42,6 +45,13 @@ class EpochRecord:
     learning_rate: float
     images_per_second: float
     seconds: float
+    validation_monitor: float = math.nan
+
+    @classmethod
+    def columns(cls, history: Iterable[EpochRecord]) -> list[str]:
+        """Return the names of the fields of a history, without ``validation_monitor`` where it says nothing."""
+        used = any(not math.isnan(record.validation_monitor) for record in history)
+        return [one.name for one in fields(cls) if used or one.name != "validation_monitor"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +84,8 @@ class FitResult:
         """Return the history as a pandas table indexed by epoch."""
         import pandas as pd
 
-        return pd.DataFrame([asdict(record) for record in self.history]).set_index("epoch")
+        rows = [asdict(record) for record in self.history]
+        return pd.DataFrame(rows, columns=EpochRecord.columns(self.history)).set_index("epoch")
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON values."""

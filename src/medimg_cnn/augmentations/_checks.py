@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import jax
@@ -40,6 +41,15 @@ def check_images(argument: str, images: Any) -> jax.Array:
                 "Add the missing axis, for example images[None, ..., None] for one grey image.",
             )
         )
+    if shape[1] in (1, 3) and shape[3] not in (1, 3) and shape[2] > 4:
+        raise ArgumentError(
+            explain(
+                argument,
+                "must have the channels last: (n, height, width, channels)",
+                f"shape {tuple(shape)}",
+                "Move the axis: numpy.moveaxis(images, 1, -1).",
+            )
+        )
     if dtype != np.float32:
         raise ArgumentError(
             explain(
@@ -53,20 +63,19 @@ def check_images(argument: str, images: Any) -> jax.Array:
 
 
 def check_range(argument: str, images: jax.Array) -> jax.Array:
-    """Return images if none of their values lies far above 1; under ``jax.jit``, where none is known, as they are."""
+    """Return images if none lies far out of 0 to 1 or is NaN; under ``jax.jit``, where none is known, as they are."""
     if isinstance(images, jax.core.Tracer) or images.size == 0:
         return images
-    largest = float(images.max())
-    if largest > 1.0 + _ROUNDING:
-        raise ArgumentError(
-            explain(
-                argument,
-                "must be from 0 to 1",
-                largest,
-                "Divide by the largest value that the images' type can hold, for example images / 255.",
-            )
-        )
-    return images
+    least, largest = float(images.min()), float(images.max())
+    if least >= -_ROUNDING and largest <= 1.0 + _ROUNDING:
+        return images
+    if math.isnan(least + largest):
+        step = "Replace NaN before, for example by numpy.nan_to_num."
+    elif largest > 1.0 + _ROUNDING and least >= 0.0:
+        step = "Divide by the largest value that the images' type can hold, for example images / 255."
+    else:
+        step = "Map the images' own range there: (images - low) / (high - low)."
+    raise ArgumentError(explain(argument, "must be from 0 to 1", f"{least:g} to {largest:g}", step))
 
 
 def check_labels(argument: str, labels: Any, images: jax.Array) -> jax.Array:

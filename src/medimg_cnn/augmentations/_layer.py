@@ -12,7 +12,7 @@ from medimg_cnn._keras import keras
 from medimg_cnn._types import JsonValue
 from medimg_cnn._validation import check_seed, explain
 from medimg_cnn.augmentations._base import Augmentation
-from medimg_cnn.errors import ArgumentError
+from medimg_cnn.errors import ArgumentError, ArtifactError
 
 __all__ = ["AugmentationLayer"]
 
@@ -33,7 +33,8 @@ class AugmentationLayer(keras.layers.Layer):  # type: ignore[misc]
         name: of the layer.
 
     Raises:
-        ArgumentError: the augmentation mixes images, or is none.
+        ArgumentError: the augmentation mixes images, is none, or cannot be rebuilt from its ``to_dict``, as
+            ``PerImage`` and classes that are not registered cannot: a model with it could not be loaded.
 
     Example:
         >>> import medimg_cnn as mc
@@ -62,6 +63,7 @@ class AugmentationLayer(keras.layers.Layer):  # type: ignore[misc]
                     "Give it to Trainer(augment=...) instead.",
                 )
             )
+        _check_rebuilt(augmentation)
         base["dtype"] = "float32"
         super().__init__(name=name, **base)
         self.augmentation = augmentation
@@ -85,3 +87,17 @@ class AugmentationLayer(keras.layers.Layer):  # type: ignore[misc]
     def get_config(self) -> dict[str, JsonValue]:
         """Return what rebuilds the layer."""
         return {**super().get_config(), "augmentation": self.augmentation.to_dict(), "seed": self.seed}
+
+
+def _check_rebuilt(augmentation: Augmentation) -> None:
+    try:
+        Augmentation.from_dict(augmentation.to_dict())
+    except ArtifactError as error:
+        raise ArgumentError(
+            explain(
+                "augmentation",
+                "must be rebuilt by from_dict, since it is saved with the model",
+                augmentation,
+                f"{error} Or give it to Trainer(augment=...).",
+            )
+        ) from error

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from medimg_cnn._types import JsonValue
-from medimg_cnn._validation import explain
+from medimg_cnn._validation import check_flag, explain
 from medimg_cnn.augmentations._arrays import per_image
 from medimg_cnn.augmentations._base import Augmentation, Params, register
 from medimg_cnn.augmentations._checks import check_images
@@ -55,8 +55,7 @@ class PerImage(Augmentation):
         super().__post_init__()
         if not callable(self.function):
             raise ArgumentError(explain("function", "must be a function of (key, image)", self.function))
-        if not isinstance(self.moves_pixels, bool):
-            raise ArgumentError(explain("moves_pixels", "must be True or False", self.moves_pixels))
+        self._set("moves_pixels", check_flag("moves_pixels", self.moves_pixels))
 
     def params(self, key: jax.Array, n: int, image_shape: tuple[int, int, int]) -> Params:
         """Draw a ``key`` for each image, and whether it is ``on``."""

@@ -114,7 +114,7 @@ def build_cnn(
         named "logit". Compile and fit it as any other Keras model, or give it to ``Trainer``.
 
     Raises:
-        ArgumentError: an argument breaks its rule, or the file's hash is another.
+        ArgumentError: an argument breaks its rule, the file's hash is another, or Keras is set to put channels first.
         ArtifactError: the file of weights is damaged, holds links, or is of another network.
         BackendError: Keras does not run on JAX.
 
@@ -208,7 +208,20 @@ class Plan:
         return drawn(partial(self.layout, prior=prior, seed=seed, start=start))
 
     def layout(self, *, prior: float = 0.5, seed: int = 0, start: str | None = None) -> Any:
-        """Return the model as Keras initialises it."""
+        """Return the model as Keras initialises it.
+
+        Raises:
+            ArgumentError: Keras is set to put the channels first.
+        """
+        if keras.config.image_data_format() != "channels_last":
+            raise ArgumentError(
+                explain(
+                    "keras.config.image_data_format()",
+                    "must be 'channels_last', as images are read",
+                    keras.config.image_data_format(),
+                    "Call keras.config.set_image_data_format('channels_last') first.",
+                )
+            )
         images = keras.layers.Input(self.image_shape, name="image")
         if self.width is None or self.normalisation is None:
             parts = Parts(seed=seed)

@@ -20,6 +20,9 @@ from medimg_cnn.models._keras_networks import DEVIATION, MEAN, KerasNetwork
 __all__ = ["checked_file", "load_into"]
 
 _SUFFIXES = (".weights.h5", ".h5")
+_WITHOUT_TOP = (
+    "Take the file whose name ends in _notop.h5, or save yours from a model built with include_top=False."
+)
 _SLACK = 2**20
 """Numbers that a file may hold beyond the network's weights, such as an optimizer's counters."""
 
@@ -67,7 +70,7 @@ def load_into(model: Any, network: KerasNetwork, file: Path) -> None:
     except (ValueError, KeyError, TypeError, OSError, RuntimeError, AttributeError, UserWarning) as error:
         raise ArtifactError(
             f"weights: {file} does not hold the weights of {network.name} without its top ({_first_line(error)}). "
-            "Take the file whose name ends in _notop.h5, or save yours from a model built with include_top=False."
+            f"{_WITHOUT_TOP}"
         ) from error
     own = {
         id(v)
@@ -138,7 +141,8 @@ def _check_content(file: Path, *, limit: int) -> None:
         ) from error
     if total > limit:
         raise ArtifactError(
-            f"weights: {file} must hold at most {limit:,} numbers for this network; it holds {total:,}."
+            f"weights: {file} must hold at most {limit:,} numbers for this network without its top; it holds "
+            f"{total:,}. {_WITHOUT_TOP}"
         )
 
 

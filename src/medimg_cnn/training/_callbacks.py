@@ -49,7 +49,6 @@ class CallbackObserver:
         self._batches = any(_overrides(callback, name) for callback in callbacks for name in _BATCH_METHODS)
         self._loop: Loop | None = None
         self._copied: tuple[int, int] | None = None
-        self._losses: list[float] = []
         self._logs: dict[str, float] = {}
 
     def begin(self, loop: Loop) -> None:
@@ -69,9 +68,7 @@ class CallbackObserver:
         """Call them for the step that ended, and the one that begins."""
         if not self._batches:
             return
-        self._losses.append(loop.last_loss)
-        logs = {"loss": sum(self._losses) / len(self._losses)}
-        self._list.on_train_batch_end(loop.index - 1, logs)
+        self._list.on_train_batch_end(loop.index - 1, {"loss": loop.mean_loss})
         if loop.index < loop.steps_per_epoch:
             self._list.on_train_batch_begin(loop.index)
 
@@ -81,6 +78,7 @@ class CallbackObserver:
             "loss": record.loss,
             "val_loss": record.validation_loss,
             "val_auroc": record.validation_auroc,
+            "val_monitor": record.validation_monitor,
             "learning_rate": record.learning_rate,
         }
         self._logs = {name: value for name, value in logs.items() if not math.isnan(value)}
@@ -99,7 +97,6 @@ class CallbackObserver:
         """Nothing: ``keras.Model.fit`` does not tell them either."""
 
     def _begin_epoch(self, loop: Loop) -> None:
-        self._losses = []
         self._list.on_epoch_begin(loop.epoch - 1)
         if self._batches and loop.index < loop.steps_per_epoch:
             self._list.on_train_batch_begin(loop.index)

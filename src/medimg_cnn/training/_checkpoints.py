@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from medimg_cnn.artifacts._files import to_json_text, write_json
-from medimg_cnn.errors import ArgumentError, MedimgCnnWarning
+from medimg_cnn.errors import ArgumentError, ArtifactError, MedimgCnnWarning
 from medimg_cnn.training._snapshot import Snapshot, pack, unpack
 
 __all__ = ["KEEP", "Checkpoints", "reserve"]
@@ -55,21 +55,29 @@ class Checkpoints:
         Those that are damaged, or were not finished, are deleted.
 
         Warns:
-            MedimgCnnWarning: a checkpoint was damaged, and an older one is taken.
+            MedimgCnnWarning: a checkpoint was damaged, and an older one is taken, or the run begins again.
+
+        Raises:
+            ArtifactError: a checkpoint may be whole but cannot be read now; nothing was deleted.
         """
-        for number in sorted(self._numbers(), reverse=True):
+        numbers = sorted(self._numbers(), reverse=True)
+        for place, number in enumerate(numbers, start=1):
             folder = self.folder / str(number)
             problem = _problem(folder)
             if not problem:
                 try:
                     snapshot = self._read(number)
-                except Exception as error:  # noqa: BLE001 - whatever Orbax raises, the older one is next
-                    problem = f"cannot be read ({type(error).__name__}: {error})"
-                else:
-                    self._saved = number
-                    return snapshot
+                except Exception as error:
+                    raise ArtifactError(
+                        f"{folder}: the checkpoint's bytes are those that were written, but it cannot be read here "
+                        f"({type(error).__name__}: {str(error)[:200]}). Nothing was deleted. Go on with the versions "
+                        "that run.json names, and with enough memory."
+                    ) from error
+                self._saved = number
+                return snapshot
+            then = "the one before it is taken" if place < len(numbers) else "the run begins again"
             warnings.warn(
-                f"{folder}: the checkpoint {problem}. It is deleted, and the one before it is taken.",
+                f"{folder}: the checkpoint {problem}. It is deleted, and {then}.",
                 MedimgCnnWarning,
                 stacklevel=3,
             )
@@ -125,6 +133,11 @@ class Checkpoints:
     def newest(self) -> int:
         """The number of the checkpoint that was written or read last; -1 for none."""
         return self._saved
+
+    @property
+    def count(self) -> int:
+        """How many lie in the folder."""
+        return len(self._numbers())
 
     def _numbers(self) -> list[int]:
         if not self.folder.is_dir():
@@ -212,8 +225,9 @@ def reserve(folder: Path, nbytes: int, *, copies: int) -> None:
     except OSError as error:
         free = shutil.disk_usage(folder).free / 1e6
         raise ArgumentError(
-            f"directory: {folder} must have room for {KEEP + 1} checkpoints and the model, {copies * nbytes / 1e6:.1f} "
-            f"MB in all; {free:.1f} MB are free ({error.strerror}). Free some space, or pass another directory."
+            f"directory: {folder} must have room for what the run still writes, {copies * nbytes / 1e6:.1f} MB of "
+            f"checkpoints and the model; {free:.1f} MB are free ({error.strerror}). Free some space, or pass another "
+            "directory."
         ) from error
 
 
@@ -234,15 +248,30 @@ def _hashes(folder: Path) -> dict[str, str]:
 
 
 def _problem(folder: Path) -> str:
-    """Return in words what is wrong with a checkpoint's files; empty where nothing is."""
+    """Return in words what is damaged of a checkpoint's files; empty where nothing is.
+
+    Raises:
+        ArtifactError: the files cannot be read, or are of a newer version: they may be whole.
+    """
     try:
         content = json.loads((folder / _MANIFEST).read_text("utf-8"))
-        if content["format"] != _FORMAT or not 1 <= content["version"] <= _VERSION:
-            return f"is of version {content['version']} of its format, which this library does not read"
+        version, of_another = int(content["version"]), content["format"] != _FORMAT
         expected, found = content["files"], _hashes(folder)
     except FileNotFoundError:
         return "was not finished"
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except OSError as error:
+        raise ArtifactError(
+            f"{folder}: the checkpoint cannot be read ({error.strerror or error}). Nothing was deleted. See to the "
+            "disk and to permissions, and go on then."
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
         return f"has a damaged manifest ({type(error).__name__})"
+    if version > _VERSION:
+        raise ArtifactError(
+            f"{folder}: the checkpoint is of version {version} of its format; this library reads up to {_VERSION}. "
+            "Nothing was deleted. Upgrade medimg-cnn."
+        )
+    if of_another or version < 1:
+        return "has a damaged manifest (another format)"
     changed = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
     return f"is damaged: {', '.join(changed[:3])} changed since it was written" if changed else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from medimg_cnn._validation import (
     check_choice,
@@ -17,13 +17,24 @@ from medimg_cnn._validation import (
 )
 from medimg_cnn.errors import ArgumentError
 
-__all__ = ["CalibrationMethod", "Loss", "Precision", "Rule", "Sampling", "TrainerConfig"]
+__all__ = ["CalibrationMethod", "Loss", "Monitor", "Precision", "Rule", "Sampling", "TrainerConfig"]
 
 Rule: TypeAlias = Literal["youden", "sensitivity", "specificity", "cost", "fixed"]
 Sampling: TypeAlias = Literal["natural", "balanced"]
 Loss: TypeAlias = Literal["cross_entropy", "focal"]
 Precision: TypeAlias = Literal["float32", "bfloat16", "float16"]
 CalibrationMethod: TypeAlias = Literal["none", "temperature", "platt", "isotonic"]
+Monitor: TypeAlias = Literal[
+    "auroc",
+    "auprc",
+    "log_loss",
+    "brier_score",
+    "accuracy",
+    "balanced_accuracy",
+    "f1",
+    "kappa",
+    "mcc",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +55,12 @@ class TrainerConfig:
             in place of p, for rare positives several times too much (1% becomes 5.9% at 0.05); unlike the next four
             this is not undone, because the inverse has none for what lies outside s to 1 - s. Fit a ``calibration``
             with it ("platt", or "isotonic" of many images); without one there is a warning.
-        patience: epochs without a better validation AUROC before training stops, at least 1; counted in the
-            second half of the planned epochs, from which the kept epoch comes.
+        monitor: the figure of ``evaluation`` on validation by which the epoch is chosen and training stops: "auroc",
+            "auprc"; "log_loss", "brier_score" (less is better), of the probabilities; or "accuracy",
+            "balanced_accuracy", "f1", "kappa", "mcc", of the decisions at a probability of 0.5. Among equals the lower
+            validation loss wins.
+        patience: epochs without a better one before training stops, at least 1; counted in the second half of the
+            planned epochs, from which the kept epoch comes.
         precision: in which training computes: "float32", which is as the model was built; "bfloat16" or "float16" from
             float32 weights, with a float32 head, and a scaled loss in float16. Validation, the kept model and
             predictions are in float32 always.
@@ -84,6 +99,7 @@ class TrainerConfig:
     clip_norm: float = 1.0
     average: float = 0.99
     label_smoothing: float = 0.0
+    monitor: Monitor = "auroc"
     patience: int = 15
     precision: Precision = "float32"
     progressive: float = 0.0
@@ -106,6 +122,7 @@ class TrainerConfig:
         check_number("clip_norm", self.clip_norm, low=0.0, low_open=True)
         check_number("average", self.average, low=0.0, high=1.0, high_open=True)
         check_number("label_smoothing", self.label_smoothing, low=0.0, high=0.5, high_open=True)
+        check_choice("monitor", self.monitor, get_args(Monitor))
         check_integer("patience", self.patience, low=1)
         check_choice("precision", self.precision, ["float32", "bfloat16", "float16"])
         check_number("progressive", self.progressive, low=0.0, high=0.5)

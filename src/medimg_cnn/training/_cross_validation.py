@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ from medimg_cnn.data import Dataset, KFold, Split, Splitter
 from medimg_cnn.errors import ArgumentError, ArtifactError, SplitError
 from medimg_cnn.training._config import TrainerConfig
 from medimg_cnn.training._ensemble import Combine, Ensemble, finite_logit
+from medimg_cnn.training._recipe import recipe
 from medimg_cnn.training._run import RECORD_FILE, RESULT_FILE, Run
 from medimg_cnn.training._trainer import Trainer
 from medimg_cnn.training._unknown import refuse_options_of_config
@@ -112,7 +115,7 @@ def cross_validate(
     runs: list[Run] = []
     parts: list[Predictions] = []
     for fold, test in zip(folds, tested, strict=True):
-        folder = None if directory is None else Path(directory) / fold.name.replace(" ", "-")
+        folder = None if directory is None else Path(directory) / _folder_name(fold.name)
         model = build_model(fold)
         if folder is not None and ((folder / RECORD_FILE).exists() or (folder / RESULT_FILE).exists()):
             trainer = _gone_on_with(folder, model, augment, config, progress=progress)
@@ -157,8 +160,7 @@ def _gone_on_with(
     same = {
         "config": trainer.config == config,
         "augment": (trainer.augment is None) == (augment is None),
-        "build_model": [tuple(weight.shape) for weight in trainer.model.weights]
-        == [tuple(weight.shape) for weight in model.weights],
+        "build_model": recipe(trainer.model) == recipe(model),
     }
     other = " and ".join(name for name, equal in same.items() if not equal)
     if other:
@@ -171,6 +173,14 @@ def _gone_on_with(
             )
         )
     return trainer
+
+
+def _folder_name(fold: str) -> str:
+    """Return a name for the folder of a fold: of sites as they were written, which may hold anything."""
+    plain = fold.replace(" ", "-")
+    if re.fullmatch(r"[A-Za-z0-9]+( [A-Za-z0-9]+)*", fold):
+        return plain
+    return f"{re.sub(r'[^A-Za-z0-9]+', '-', plain).strip('-')[:60]}-{hashlib.sha256(fold.encode()).hexdigest()[:8]}"
 
 
 def _pool(parts: list[Predictions], names: list[str]) -> Predictions:

@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -90,10 +90,11 @@ def clear(folder: Path) -> None:
 def write_history(folder: Path, history: Sequence[EpochRecord]) -> None:
     """Write ``history.csv``: one row an epoch; empty where a figure is NaN."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(EpochRecord)], lineterminator="\n")
+    names = EpochRecord.columns(history)
+    writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
     for record in history:
-        row = asdict(record).items()
+        row = ((name, getattr(record, name)) for name in names)
         writer.writerow({name: "" if math.isnan(value) else value for name, value in row})
     atomic_write_text(folder / _HISTORY_FILE, text.getvalue())
 

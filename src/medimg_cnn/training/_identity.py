@@ -18,7 +18,8 @@ __all__ = ["Digests", "changes", "describe_source", "image_digests"]
 Digests = NDArray[np.uint32]
 
 _MOST_IMAGES = 20_000
-"""Above this many, images are not hashed one by one: a change is still found, but not named."""
+"""Above this many, images are not hashed one by one: a change is found by the dataset's fingerprint alone, where there
+is one, and not named."""
 
 
 def describe_source(source: ImageSource) -> dict[str, Any]:
@@ -57,14 +58,14 @@ def changes(name: str, before: Mapping[str, Any], digests: Digests, source: Imag
     if found:
         return found
     known = before["fingerprint"] is not None and now["fingerprint"] is not None
-    if known and now["fingerprint"] == _plain(before["fingerprint"]):
-        return []
-    if digests.size:
+    if (
+        digests.size
+    ):  # also where the fingerprint is the same: two files that changed places have the same one
         rows = np.flatnonzero(image_digests(source) != digests)
         if rows.size:
             names = ", ".join(source.sample_ids[rows][:8].tolist()) + (" and others" if rows.size > 8 else "")
             found.append(f"{name}: pixels of {rows.size} image(s) changed: {names}")
-    if not found and known:
+    if not found and known and now["fingerprint"] != _plain(before["fingerprint"]):
         old = DatasetFingerprint.from_dict(before["fingerprint"])
         found += [
             f"dataset, in another part or in images that are not used: {text}"

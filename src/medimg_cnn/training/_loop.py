@@ -16,10 +16,10 @@ from medimg_cnn._types import FloatVector, IntVector
 from medimg_cnn._variables import blank, duplicate, unfilled
 from medimg_cnn.artifacts import EpochRecord
 from medimg_cnn.errors import ArgumentError, ArtifactError, TrainingError
-from medimg_cnn.evaluation import auroc
 from medimg_cnn.training._config import TrainerConfig
 from medimg_cnn.training._devices import Devices, copied
 from medimg_cnn.training._imbalance import Imbalance
+from medimg_cnn.training._monitor import monitored, turned
 from medimg_cnn.training._predict import predict_logits
 from medimg_cnn.training._scaling import first_scale
 from medimg_cnn.training._selection import Selection
@@ -34,7 +34,7 @@ from medimg_cnn.training._step import (
     make_optimizer,
     make_train_step,
 )
-from medimg_cnn.training._variants import faster, variant
+from medimg_cnn.training._variants import altered, faster, variant
 
 __all__ = ["Kept", "Loop", "Watcher"]
 
@@ -182,8 +182,13 @@ class Loop:
 
     @property
     def mean_loss(self) -> float:
-        """Of the epoch's steps so far."""
-        return float(np.mean([float(value) for value in self._losses]))
+        """Of the images of the epoch's steps so far; the last step may hold fewer."""
+        sizes = [self._rows_in(index) for index in range(len(self._losses))]
+        return float(np.average([float(value) for value in self._losses], weights=sizes))
+
+    def _rows_in(self, index: int) -> int:
+        """Return how many images the step with this index in its epoch holds."""
+        return min(self.batch_size, self.train.n - index * self.batch_size)
 
     def run(self, watcher: Watcher) -> Kept:
         """Train until the run is done, from wherever it is."""
@@ -265,8 +270,8 @@ class Loop:
         started, first = time.perf_counter(), self.index
         self._train_epoch(watcher)
         trained = time.perf_counter()
-        logit, validation_loss, validation_auroc = self._validate(watcher.check)
-        keep = self.selection.update(validation_auroc, validation_loss)
+        logit, validation_loss, validation_auroc, figure = self._validate(watcher.check)
+        keep = self.selection.update(turned(self.config.monitor, figure), validation_loss)
         if keep or self.kept is None:
             state = self._state
             self.kept = Kept(
@@ -280,6 +285,7 @@ class Loop:
             loss=self.mean_loss,
             validation_loss=validation_loss,
             validation_auroc=validation_auroc,
+            validation_monitor=math.nan if self.config.monitor == "auroc" else figure,
             learning_rate=self._learning_rate(),
             images_per_second=share * self.train.n / (trained - started) if share else math.nan,
             seconds=time.perf_counter() - started,
@@ -342,9 +348,10 @@ class Loop:
             devices=self.devices,
         )
 
-    def _validate(self, between: Callable[[], None]) -> tuple[FloatVector | None, float, float]:
+    def _validate(self, between: Callable[[], None]) -> tuple[FloatVector | None, float, float, float]:
+        """Return the logits, the loss, the AUROC, and the figure that chooses."""
         if self.validation is None:
-            return None, math.nan, math.nan
+            return None, math.nan, math.nan, math.nan
         logit = predict_logits(
             self._logits,
             self._state.average,
@@ -360,8 +367,9 @@ class Loop:
                 f"The model gives infinite or NaN logits on validation after epoch {self.epoch}, all of whose losses "
                 f"were finite. {self._batch_words(self.steps_per_epoch - 1)}"
             )
-        labels = self.validation.labels
-        return logit, self.imbalance.loss(logit, labels), auroc(labels, logit).value
+        labels, correction = self.validation.labels, self.imbalance.correction()
+        area, figure = (monitored(name, labels, logit, correction) for name in ("auroc", self.config.monitor))
+        return logit, self.imbalance.loss(logit, labels), area, figure
 
     def _learning_rate(self) -> float:
         schedule = self._optimizer._learning_rate  # noqa: SLF001 - Keras has no public way to the schedule itself
@@ -399,12 +407,18 @@ class Loop:
 def _check_copies(model: Any) -> None:
     """See before the training that the kept weights can be put into a copy of the model after it."""
     try:
-        unfilled(lambda: keras.models.clone_model(model))
+        copy = unfilled(lambda: keras.models.clone_model(model))
+        lost = altered(copy, model)
     except Exception as error:
         raise ArgumentError(
             f"model: Keras must be able to copy it (each layer of your own needs get_config); copying failed "
             f"({type(error).__name__}: {str(error)[:200]})."
         ) from error
+    if lost is not None:
+        raise ArgumentError(
+            f"model: Keras must be able to copy it as it is; {lost!r} was set after the layer was made and is not in "
+            "its get_config. Put it there."
+        )
 
 
 def _number(value: Any) -> Any:

@@ -105,6 +105,8 @@ class TrainingProgress:
         figures = f"loss {record.loss:.4f}"
         if not math.isnan(record.validation_loss):
             figures += f"  val loss {record.validation_loss:.4f}  AUROC {record.validation_auroc:.4f}"
+        if not math.isnan(record.validation_monitor):
+            figures += f"  chosen by {record.validation_monitor:.4f}"
         if not math.isnan(record.images_per_second):
             figures += f"  {record.images_per_second:.0f} img/s"
         left = "" if self._live else self._left(record.epoch * self._steps)

@@ -62,7 +62,7 @@ class Run:
 
     @property
     def history(self) -> pd.DataFrame:
-        """One row an epoch: losses, validation AUROC, learning rate, speed."""
+        """One row an epoch: losses, validation AUROC (and the figure of ``monitor``), learning rate, speed."""
         return self.result.to_frame()
 
     def plot_history(self) -> Figure:

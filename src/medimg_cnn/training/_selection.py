@@ -12,11 +12,11 @@ __all__ = ["Selection"]
 
 @dataclass(slots=True)
 class Selection:
-    """Keeps the best epoch of the second half of those planned, by validation AUROC.
+    """Keeps the best epoch of the second half of those planned, by a figure of validation of which more is better.
 
     In the first half the learning rate is high, and a peak there is more luck than learning; the best of it
-    is kept only for as long as there is nothing later. Among equal AUROCs the lower validation loss wins.
-    Where no AUROC can be computed (one class in validation) the lower validation loss decides alone; without
+    is kept only for as long as there is nothing later. Among equal figures the lower validation loss wins.
+    Where there is none (an AUROC of one class) the lower validation loss decides alone; without
     validation the last epoch is kept. See docs/decisions/0005-which-epoch.md.
 
     Attributes:
@@ -24,7 +24,7 @@ class Selection:
         first: the first epoch of the second half, counted from 1.
         kept_epoch: counted from 1; 0 before the first epoch.
         epoch: how many were judged.
-        best: the kept epoch's validation AUROC, and its loss with the sign turned.
+        best: the kept epoch's figure, and its loss with the sign turned.
     """
 
     patience: int
@@ -41,16 +41,16 @@ class Selection:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
         """Build it from its fields as JSON values, infinities as texts."""
-        auroc, loss = (float(value) for value in content["best"])
-        return cls(**(dict(content) | {"best": (auroc, loss)}))
+        figure, loss = (float(value) for value in content["best"])
+        return cls(**(dict(content) | {"best": (figure, loss)}))
 
-    def update(self, auroc: float, loss: float) -> bool:
-        """Take one epoch's figures; return True where its weights are the ones to keep."""
+    def update(self, figure: float, loss: float) -> bool:
+        """Take one epoch's figure and validation loss; return True where its weights are the ones to keep."""
         self.epoch += 1
-        figure = (-math.inf if math.isnan(auroc) else auroc, -loss)
-        keep = math.isnan(loss) or self.epoch == self.first or figure > self.best
+        judged = (-math.inf if math.isnan(figure) else figure, -loss)
+        keep = math.isnan(loss) or self.epoch == self.first or judged > self.best
         if keep:
-            self.best, self.kept_epoch = figure, self.epoch
+            self.best, self.kept_epoch = judged, self.epoch
         return keep
 
     @property

@@ -22,6 +22,7 @@ from medimg_cnn.training._observers import Observers
 from medimg_cnn.training._progress import TrainingProgress
 from medimg_cnn.training._record import CHECKPOINTS, RunRecord, log_event, write_start
 from medimg_cnn.training._signals import TERMINATED, StopSignals
+from medimg_cnn.training._snapshot import Snapshot
 from medimg_cnn.training._together import all_or_none, from_leader
 
 __all__ = ["Session"]
@@ -87,10 +88,7 @@ class Session:
             return
         loop = self._loop
         start = loop.snapshot()
-        weights = sum(array.nbytes for name in ("average", "average_other") for array in start.arrays[name])
-        # The best weights are kept beside the newest; a few kB for names, hashes and history.
-        size = start.nbytes + weights + len(model) + (64 << 10)
-        reserve(self.folder, size, copies=KEEP + 1)
+        reserve(self.folder, _size(start), copies=KEEP + 1)
         clear(self.folder)
         digests = {"train": image_digests(loop.train)}
         if loop.validation is not None:
@@ -101,7 +99,11 @@ class Session:
         log_event(self.folder, "begun", seed=loop.config.seed, epochs=loop.epochs, steps=loop.steps_per_epoch)
 
     def go_on(self) -> None:
-        """Bring the loop to the newest checkpoint that is whole; to the start where there is none."""
+        """Bring the loop to the newest checkpoint that is whole; to the start where there is none.
+
+        Raises:
+            ArgumentError: there is no room for what the run will still write.
+        """
         if self._directory is None:
             return
         devices, snapshot, newest = self._loop.devices, None, -1
@@ -114,6 +116,9 @@ class Session:
                 snapshot = Checkpoints(self._directory / CHECKPOINTS).read(newest)
             if snapshot is not None:
                 self._loop.restore(snapshot)
+            if self.folder is not None and self._checkpoints is not None:
+                copies = max(1, KEEP + 1 - self._checkpoints.count)
+                reserve(self.folder, _size(self._loop.snapshot()), copies=copies)
         log_event(self.folder, "resumed", checkpoint=newest)
         auroc = self._loop.records[-1].validation_auroc if self._loop.records else math.nan
         self._progress.go_on(auroc)
@@ -140,7 +145,7 @@ class Session:
         selection = self._loop.selection
         if self._loop.epoch <= self._loop.epochs and selection.stop:
             self._progress.message(
-                f"stopped: no better validation AUROC for {selection.patience} epochs; "
+                f"stopped: no better validation {_words(self._loop.config.monitor)} for {selection.patience} epochs; "
                 f"kept epoch {selection.kept_epoch}"
             )
         return kept
@@ -205,8 +210,8 @@ class Session:
         self._signals.pass_on()
         if self.folder is not None:
             sys.stderr.write(
-                f"medimg_cnn: ended by SIGTERM after {len(self._loop.records)} of {self._loop.epochs} epochs; the run "
-                f"is saved. Go on with Trainer.resume({str(self.folder)!r}).fit(...).\n"
+                f"medimg_cnn: ended by SIGTERM after {len(self._loop.records)} of {self._loop.epochs} epochs; "
+                f"{self._saved()}. Go on with Trainer.resume({str(self.folder)!r}).fit(...).\n"
             )
         raise SystemExit(TERMINATED)
 
@@ -214,6 +219,15 @@ class Session:
         if self._checkpoints is not None:
             self._checkpoints.save(self._loop.snapshot(), wait=True)
             log_event(self.folder, "stopped", signal=name, checkpoint=self._checkpoints.newest)
+
+    def _saved(self) -> str:
+        newest = -1 if self._checkpoints is None else self._checkpoints.newest
+        if self._finished or newest == self._loop.number:
+            return "the run is saved"
+        if newest < 0:
+            return "the run could NOT be saved"
+        lost = self._loop.steps_done(self._loop.number) - self._loop.steps_done(newest)
+        return f"the last {lost} steps could NOT be saved"
 
     def _due(self, loop: Loop) -> bool:
         if loop.index == loop.steps_per_epoch:
@@ -236,3 +250,16 @@ class Session:
         at_risk = loop.steps_done(loop.number) - loop.steps_done(self._checkpoints.newest)
         if at_risk >= interval:
             self._checkpoints.wait()
+
+
+def _size(snapshot: Snapshot) -> int:
+    """Return the bytes of a later checkpoint, with the best weights beside the newest, and of the model's file."""
+    weights = sum(array.nbytes for name in ("average", "average_other") for array in snapshot.arrays[name])
+    kept = 0 if "kept_weights" in snapshot.arrays else weights
+    return (
+        snapshot.nbytes + kept + weights + (256 << 10)
+    )  # and names, hashes, history and the network's description
+
+
+def _words(monitor: str) -> str:
+    return "AUROC" if monitor == "auroc" else monitor.replace("_", " ")

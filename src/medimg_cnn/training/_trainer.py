@@ -15,9 +15,17 @@ import numpy as np
 from medimg_cnn._environment import describe_environment
 from medimg_cnn._types import PathLike
 from medimg_cnn._validation import check_integer
-from medimg_cnn.errors import ArgumentError
+from medimg_cnn.errors import ArgumentError, TrainingError
 from medimg_cnn.training._callbacks import CallbackObserver, check_callbacks
-from medimg_cnn.training._config import CalibrationMethod, Loss, Precision, Rule, Sampling, TrainerConfig
+from medimg_cnn.training._config import (
+    CalibrationMethod,
+    Loss,
+    Monitor,
+    Precision,
+    Rule,
+    Sampling,
+    TrainerConfig,
+)
 from medimg_cnn.training._devices import DeviceChoice, Devices, check_devices
 from medimg_cnn.training._directory import finish_run, prepare_directory
 from medimg_cnn.training._identity import describe_source
@@ -25,7 +33,7 @@ from medimg_cnn.training._imbalance import warn_of_smoothing
 from medimg_cnn.training._loop import Kept, Loop
 from medimg_cnn.training._observers import Observer, Observers
 from medimg_cnn.training._outcome import describe, fit_result
-from medimg_cnn.training._record import RunRecord, model_bytes
+from medimg_cnn.training._record import RunRecord, log_event, model_bytes
 from medimg_cnn.training._resume import Unfinished, read_unfinished
 from medimg_cnn.training._run import RESULT_FILE, Run, load_run
 from medimg_cnn.training._session import Session
@@ -58,7 +66,7 @@ class TrainingInterrupted(KeyboardInterrupt):
 
 
 class Trainer:
-    """Trains a model with binary cross-entropy and keeps the best epoch by validation AUROC.
+    """Trains a model with binary cross-entropy and keeps the best epoch by validation AUROC, or another figure.
 
     AdamW with warm-up and cosine decay; a moving average of the weights is what is judged and kept, the best
     of the second half of the epochs, in which training also stops when validation no longer improves; at the
@@ -113,6 +121,7 @@ class Trainer:
         clip_norm: float = 1.0,
         average: float = 0.99,
         label_smoothing: float = 0.0,
+        monitor: Monitor = "auroc",
         patience: int = 15,
         precision: Precision = "float32",
         progressive: float = 0.0,
@@ -143,6 +152,7 @@ class Trainer:
             clip_norm=clip_norm,
             average=average,
             label_smoothing=label_smoothing,
+            monitor=monitor,
             patience=patience,
             precision=precision,
             progressive=progressive,
@@ -233,7 +243,9 @@ class Trainer:
                 only, or validation has other classes or shares a patient with training; or ``directory`` cannot take
                 the run.
             DataError: after ``resume``, the images are not those that the run began with.
-            TrainingError: the loss became infinite or NaN; the message names the batch's images.
+            ArtifactError: after ``resume``, a checkpoint cannot be read though it may be whole; nothing was deleted.
+            TrainingError: the loss became infinite or NaN; the message names the batch's images. Or the trained run
+                could not be written, as on a full disk; it is in the exception's attribute ``run``.
             TrainingInterrupted: Ctrl-C was pressed. The step that runs is finished, and what was reached is saved.
             SystemExit: SIGTERM came and there is a ``directory``: what was reached is saved, the status is 143.
         """
@@ -330,7 +342,18 @@ class Trainer:
         result = fit_result(loop, kept, said=said, environment=environment)
         model = kept.into(self.model)
         if folder is not None and loop.devices.leads:
-            result = finish_run(folder, model, result)
+            try:
+                result = finish_run(folder, model, result)
+            except OSError as error:
+                log_event(folder, "failed", message=str(error))
+                failure = TrainingError(
+                    f"directory: the run is trained, but could not be written to {folder} ({error.strerror or error}). "
+                    "It is in this exception's attribute run (sys.last_value.run in a notebook). Free some space; then "
+                    f"Trainer.resume({str(folder)!r}).fit(data.train, data.validation) goes on from the last "
+                    "checkpoint."
+                )
+                failure.run = Run(model, result)
+                raise failure from error
         return Run(model, result, directory=folder)
 
     def _interrupted(

@@ -20,7 +20,7 @@ from medimg_cnn._types import PathLike
 from medimg_cnn._validation import check_integer, check_seed, explain, import_optional
 from medimg_cnn.artifacts import EpochRecord, FitResult
 from medimg_cnn.artifacts._files import to_json_text
-from medimg_cnn.errors import ArgumentError, TrainingError
+from medimg_cnn.errors import ArgumentError, MedimgCnnError, TrainingError
 from medimg_cnn.training._config import TrainerConfig
 from medimg_cnn.training._identity import describe_source
 from medimg_cnn.training._loop import Loop
@@ -130,7 +130,8 @@ class _Pruning:
     def epoch(self, loop: Loop, record: EpochRecord) -> None:
         """Report it."""
         self._trial.report(record.validation_auroc, record.epoch)
-        if not loop.done and self._trial.should_prune():
+        # Of the trial's own epochs: they may be an option, and hang on the batch size where none are given.
+        if not loop.done and 3 * record.epoch >= loop.epochs and self._trial.should_prune():
             raise self._optuna.TrialPruned(f"below the median after epoch {record.epoch}")
 
     def finish(self, result: FitResult) -> None:
@@ -188,8 +189,7 @@ def _quiet(optuna: Any) -> Iterator[None]:
 def _open(optuna: Any, storage: PathLike | None, facts: dict[str, Any], pruning: bool) -> Any:
     with file_errors(storage):
         journal = None if storage is None else open_journal(optuna, storage)
-    epochs = facts["config"]["epochs"] or 15
-    median = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=math.ceil(epochs / 3))
+    median = optuna.pruners.MedianPruner(n_startup_trials=5)
     now = json.loads(to_json_text(facts))
     with file_errors(storage):
         study = optuna.create_study(
@@ -256,10 +256,11 @@ def _run(optuna: Any, study: Any, trial: Any, fit: Callable[[Observer], FitResul
         outcome, state = "complete", states.COMPLETE
     except optuna.TrialPruned:
         outcome, state = "pruned", states.PRUNED
-    except (TrainingError, ArgumentError) as error:
+    except Exception as error:  # noqa: BLE001 - of build_model, Keras or JAX; the next options may do
         # To Optuna a trial that diverged, or could not be begun, is one that was given up at once: the worst there is.
-        reason = str(error)[:500]
-        outcome, state = "failed" if isinstance(error, TrainingError) else "refused", states.PRUNED
+        own = isinstance(error, MedimgCnnError)
+        reason = (str(error) if own else f"{type(error).__name__}: {error}")[:500]
+        outcome, state = "refused" if isinstance(error, ArgumentError) else "failed", states.PRUNED
     except BaseException:
         study.tell(trial, state=states.FAIL)
         raise

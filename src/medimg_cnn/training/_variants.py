@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import jax
+import numpy as np
 
 from medimg_cnn._keras import keras
 from medimg_cnn._variables import leaves, unfilled
@@ -14,7 +15,7 @@ from medimg_cnn.errors import ArgumentError
 from medimg_cnn.models._max_pool import FastMaxPooling2D
 from medimg_cnn.training._config import Precision
 
-__all__ = ["faster", "half_size", "variant"]
+__all__ = ["altered", "faster", "half_size", "variant"]
 
 _SMALLEST = 8
 
@@ -40,6 +41,37 @@ def faster(model: Any) -> Any:
         return model
     _settle(found, model)
     return found
+
+
+def altered(copy: Any, model: Any) -> str | None:
+    """Return the first setting of a layer of the user's own that its copy has otherwise, or None.
+
+    Keras copies a layer by its ``get_config``; what was set later and is not in it would be lost. Numbers, words,
+    arrays and lists of them are compared.
+    """
+    common = vars(keras.layers.Layer()).keys()
+    for own, layer in zip(leaves(copy), leaves(model), strict=True):
+        for mine, its in zip(own._flatten_layers(), layer._flatten_layers(), strict=False):  # noqa: SLF001 - itself and those inside
+            if type(its).__module__.startswith("keras."):
+                continue
+            for name, value in vars(its).items():
+                if name not in common and _plain(value) and not _equal(vars(mine).get(name), value):
+                    return f"{layer.name}.{name}"
+    return None
+
+
+def _plain(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(map(_plain, value))
+    return value is None or isinstance(value, (bool, int, float, str, np.ndarray, jax.Array))
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if isinstance(other, (np.ndarray, jax.Array)):
+        return isinstance(one, (np.ndarray, jax.Array)) and np.array_equal(one, other)
+    if isinstance(other, (list, tuple)):
+        return isinstance(one, (list, tuple)) and len(one) == len(other) and all(map(_equal, one, other))
+    return repr(one) == repr(other)  # so that NaN is NaN
 
 
 def _settle(found: Any, model: Any) -> None:

@@ -112,17 +112,23 @@ def main() -> None:
     trained = sum(parameter.numel() for parameter in network.parameters())
     if trained != found["trainable"]:
         raise SystemExit(f"{trained} parameters, not {found['trainable']}")
-    optimizer = torch.optim.AdamW(network.parameters(), 1e-3)
+    optimizer = torch.optim.AdamW(network.parameters(), 1e-3, fused=True)
+    frozen: dict[int, Any] = {}  # for each size of a batch, until the weights change
 
     def predict(values: np.ndarray) -> np.ndarray:
-        network.eval()
-        with torch.inference_mode():
+        with torch.no_grad():
             batch = torch.from_numpy(values).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
-            return torch.sigmoid(network(batch)).numpy()
+            if len(batch) not in frozen:
+                traced = torch.jit.freeze(torch.jit.trace(network.eval(), batch))
+                frozen[len(batch)] = torch.jit.optimize_for_inference(traced)
+                for _ in range(3):
+                    frozen[len(batch)](batch)
+            return torch.sigmoid(frozen[len(batch)](batch)).numpy()
 
     turns = Turns(predict, found["shape"])
     while True:
         turns.wait()
+        frozen.clear()
         network.train()
         start = time.perf_counter()
         order = torch.randperm(labels.numel())

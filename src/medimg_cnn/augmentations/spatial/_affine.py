@@ -10,7 +10,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from medimg_cnn._validation import check_number, explain
+from medimg_cnn._validation import check_flag, check_number, explain
 from medimg_cnn.augmentations._base import Params, register
 from medimg_cnn.augmentations.spatial._affine_map import AffineMap
 from medimg_cnn.augmentations.spatial._spatial import AffineAugmentation
@@ -211,7 +211,7 @@ class Shear(AffineAugmentation):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._set_number("degrees", high=40.0)
-        self._set("vertical", bool(self.vertical))
+        self._set("vertical", check_flag("vertical", self.vertical))
 
     def params(self, key: jax.Array, n: int, image_shape: tuple[int, int, int]) -> Params:
         """Draw ``along_x`` and ``along_y`` (n,), degrees."""

@@ -8,7 +8,7 @@ from typing import Self
 import jax
 import jax.numpy as jnp
 
-from medimg_cnn._validation import check_number
+from medimg_cnn._validation import check_flag, check_number
 from medimg_cnn.augmentations._base import Params, register
 from medimg_cnn.augmentations.spatial._affine_map import AffineMap
 from medimg_cnn.augmentations.spatial._spatial import AffineAugmentation
@@ -50,8 +50,8 @@ class Flip(AffineAugmentation):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._set("horizontal", bool(self.horizontal))
-        self._set("vertical", bool(self.vertical))
+        self._set("horizontal", check_flag("horizontal", self.horizontal))
+        self._set("vertical", check_flag("vertical", self.vertical))
         if not (self.horizontal or self.vertical):
             raise ArgumentError("horizontal, vertical: at least one must be True; got False for both.")
 
