@@ -49,6 +49,7 @@ class CallbackObserver:
         self._batches = any(_overrides(callback, name) for callback in callbacks for name in _BATCH_METHODS)
         self._loop: Loop | None = None
         self._copied: tuple[int, int] | None = None
+        self._sum, self._images = 0.0, 0
         self._logs: dict[str, float] = {}
 
     def begin(self, loop: Loop) -> None:
@@ -68,7 +69,10 @@ class CallbackObserver:
         """Call them for the step that ended, and the one that begins."""
         if not self._batches:
             return
-        self._list.on_train_batch_end(loop.index - 1, {"loss": loop.mean_loss})
+        images = loop.images_in(loop.index - 1)
+        self._images += images
+        self._sum += images * loop.last_loss
+        self._list.on_train_batch_end(loop.index - 1, {"loss": self._sum / self._images})
         if loop.index < loop.steps_per_epoch:
             self._list.on_train_batch_begin(loop.index)
 
@@ -97,6 +101,7 @@ class CallbackObserver:
         """Nothing: ``keras.Model.fit`` does not tell them either."""
 
     def _begin_epoch(self, loop: Loop) -> None:
+        self._sum, self._images = 0.0, 0
         self._list.on_epoch_begin(loop.epoch - 1)
         if self._batches and loop.index < loop.steps_per_epoch:
             self._list.on_train_batch_begin(loop.index)

@@ -183,10 +183,10 @@ class Loop:
     @property
     def mean_loss(self) -> float:
         """Of the images of the epoch's steps so far; the last step may hold fewer."""
-        sizes = [self._rows_in(index) for index in range(len(self._losses))]
+        sizes = [self.images_in(index) for index in range(len(self._losses))]
         return float(np.average([float(value) for value in self._losses], weights=sizes))
 
-    def _rows_in(self, index: int) -> int:
+    def images_in(self, index: int) -> int:
         """Return how many images the step with this index in its epoch holds."""
         return min(self.batch_size, self.train.n - index * self.batch_size)
 
@@ -368,7 +368,8 @@ class Loop:
                 f"were finite. {self._batch_words(self.steps_per_epoch - 1)}"
             )
         labels, correction = self.validation.labels, self.imbalance.correction()
-        area, figure = (monitored(name, labels, logit, correction) for name in ("auroc", self.config.monitor))
+        area, name = monitored("auroc", labels, logit, correction), self.config.monitor
+        figure = area if name == "auroc" else monitored(name, labels, logit, correction)
         return logit, self.imbalance.loss(logit, labels), area, figure
 
     def _learning_rate(self) -> float:

@@ -256,9 +256,8 @@ def _size(snapshot: Snapshot) -> int:
     """Return the bytes of a later checkpoint, with the best weights beside the newest, and of the model's file."""
     weights = sum(array.nbytes for name in ("average", "average_other") for array in snapshot.arrays[name])
     kept = 0 if "kept_weights" in snapshot.arrays else weights
-    return (
-        snapshot.nbytes + kept + weights + (256 << 10)
-    )  # and names, hashes, history and the network's description
+    more = 256 << 10  # names, hashes, history and the network's description
+    return snapshot.nbytes + kept + weights + more
 
 
 def _words(monitor: str) -> str:
