@@ -172,3 +172,23 @@ def test_every_public_name_loads_and_is_listed() -> None:
     assert dir(medimg_cnn) == sorted(medimg_cnn.__all__)
     with pytest.raises(AttributeError, match="no attribute 'build_cn'"):
         medimg_cnn.build_cn  # noqa: B018 - the access is the test
+
+
+COUNTS_THREADS = (
+    "import medimg_cnn as mc; said = mc.environment()['threads']\n"
+    "from pathlib import Path\n"
+    "import jax.numpy as jnp; (jnp.ones((256, 256)) @ jnp.ones((256, 256))).block_until_ready()\n"
+    "names = [(task / 'comm').read_text() for task in Path('/proc/self/task').iterdir()]\n"
+    "print(said, sum('XLAEigen' in name for name in names))"
+)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are counted where Linux lists them")
+@pytest.mark.parametrize(
+    ("given", "threads"),
+    [({"LOKY_MAX_CPU_COUNT": "1"}, 1), ({"LOKY_MAX_CPU_COUNT": "1", "NPROC": "3"}, 3)],
+    ids=["quota", "the user's own"],
+)
+def test_xla_has_as_many_threads_as_processors_are_granted(given: dict[str, str], threads: int) -> None:
+    result = run(COUNTS_THREADS, **given)
+    assert result.stdout.split() == [str(threads)] * 2, result.stderr

@@ -8,6 +8,8 @@ those who only want ``evaluation`` or ``clinical_report`` beside another framewo
 The XLA flag keeps convolutions out of a CPU library that ran them on about one core; see
 docs/decisions/0003-xla-flag.md. It is appended to the user's own flags, for jaxlib versions that know it,
 while JAX still reads them.
+XLA starts a thread for each processor it may be scheduled on, also where a container's quota grants the time of fewer;
+there the number is set to the quota's, see docs/decisions/0083-threads.md.
 Compiled programs are kept in a folder of the user's cache, so that a second process starts sooner; see
 docs/decisions/0080-compiled-programs.md.
 """
@@ -31,6 +33,7 @@ __all__ = [
     "inference_options",
     "require",
     "set_compilation_cache",
+    "threads",
 ]
 
 _CONVOLUTION_FLAG = "--xla_cpu_experimental_ynn_fusion_type"
@@ -40,6 +43,8 @@ _INFERENCE_VALUE = "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"
 # An unknown flag ends the process, so only versions it was tried on are listed.
 _FLAG_VERSIONS = ("0.10.2", "0.12.0.1")
 _OPT_OUT = "MEDIMG_CNN_XLA_FLAGS"
+
+_THREADS = "NPROC"  # read by XLA when it starts
 
 _CACHE = "MEDIMG_CNN_COMPILATION_CACHE"
 _JAX_CACHE = "JAX_COMPILATION_CACHE_DIR"
@@ -77,6 +82,7 @@ def require() -> None:
             "Set KERAS_BACKEND=jax, or unset it, before starting Python."
         )
     _add_xla_flag()
+    _limit_threads()
     _keep_compiled()
 
 
@@ -233,6 +239,28 @@ def _rejects_what_is_kept() -> bool:
         return False
 
 
+def threads() -> int:
+    """Return how many threads XLA computes with on a CPU, or will; after ``require``."""
+    wanted = os.environ.get(_THREADS, "").strip()
+    return int(wanted) if wanted.isdecimal() and int(wanted) > 0 else _usable_processors()
+
+
+def _usable_processors() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS and Windows
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def _limit_threads() -> None:
+    """Set the number of threads where it is unset and a quota grants less time than there are processors."""
+    if os.environ.get(_THREADS, "").strip() or _has_computed():
+        return
+    from joblib import cpu_count  # knows the quotas of both kinds of control groups, and LOKY_MAX_CPU_COUNT
+
+    granted = cpu_count()
+    if granted < _usable_processors():
+        os.environ[_THREADS] = str(granted)
+
+
 def convolution_flag() -> str:
     """Return whether the flag of docs/decisions/0003-xla-flag.md is in force, or why not; after ``require``."""
     return "in force" if _ours_is_set() else f"not in force: {_why_no_flag()}"
@@ -259,9 +287,13 @@ def _why_no_flag() -> str | None:
         return "jaxlib is not installed"
     if version not in _FLAG_VERSIONS:
         return f"not tried with jaxlib {version}"
+    return "JAX had computed before medimg_cnn was used" if _has_computed() else None
+
+
+def _has_computed() -> bool:
     bridge = sys.modules.get("jax._src.xla_bridge")  # JAX offers no public way to ask
     started = getattr(bridge, "backends_are_initialized", None)
-    return "JAX had computed before medimg_cnn was used" if started is not None and started() else None
+    return started is not None and bool(started())
 
 
 def _ours_is_set() -> bool:

@@ -53,8 +53,7 @@ def environment() -> dict[str, str]:
     found = describe_environment()
     found["backend"] = "jax"
     found["devices"] = ", ".join(str(device) for device in jax.local_devices())
-    usable = getattr(os, "sched_getaffinity", None)
-    found["threads"] = str(len(usable(0)) if usable else os.cpu_count())
+    found["threads"] = str(_backend.threads())
     found["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "")
     found["convolution flag"] = _backend.convolution_flag()
     found["compilation cache"] = _backend.compilation_cache() or "off"

@@ -20,7 +20,19 @@ from medimg_cnn._keras import keras
 
 global_state = keras.src.backend.common.global_state
 
-__all__ = ["blank", "drawn", "duplicate", "leaves", "load_model", "reason", "settle", "unfilled", "values_of"]
+__all__ = [
+    "blank",
+    "drawn",
+    "duplicate",
+    "leaves",
+    "load_model",
+    "named_weights",
+    "reason",
+    "settle",
+    "unfilled",
+    "values_of",
+    "weights_by_name",
+]
 
 _WAITING = "uninitialized_variables"
 _TRUNCATED_DEVIATION = 0.87962566103423978
@@ -133,6 +145,17 @@ def leaves(model: Any) -> Iterator[Any]:
             yield from leaves(layer)
         else:
             yield layer
+
+
+def weights_by_name(model: Any) -> dict[str, Any]:
+    """Return "layer/weight" -> weight; Keras's ``path`` names a Sequential around it, a copy's does not."""
+    return {name: weight for layer in leaves(model) for name, weight in named_weights(layer)}
+
+
+def named_weights(layer: Any) -> list[tuple[str, Any]]:
+    """Return ("layer/weight", weight) for each weight of a layer."""
+    start = f"{layer.name}/"
+    return [(start + weight.path.rpartition(start)[2], weight) for weight in layer.weights]
 
 
 def _initialisers(model: Any) -> Iterator[tuple[int, Any]]:

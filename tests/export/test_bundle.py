@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 import medimg_cnn as mc
-from medimg_cnn._variables import duplicate
+from medimg_cnn._keras import keras
+from medimg_cnn._variables import duplicate, weights_by_name
 from medimg_cnn.data import Preprocessing
 from medimg_cnn.errors import (
     ArgumentError,
@@ -280,3 +281,14 @@ def test_a_bundle_cannot_forge_what_a_terminal_shows(bundle_folder, tmp_path):
     write_files(tmp_path / "forged", files | {"bundle.json": json.dumps(content).encode()}, overwrite=False)
     with pytest.raises(BundleError, match="control character"):
         mc.load_bundle(tmp_path / "forged")
+
+
+def test_a_weight_has_one_name_also_in_a_sequential_that_a_copy_spells_out() -> None:
+    layers = keras.layers
+    inside = keras.Sequential([layers.Input((4,)), layers.Dense(3, name="inside")], name="stem")
+    image = layers.Input((4,))
+    model = keras.Model(image, layers.Dense(1, name="logit")(inside(image)))
+    copy = keras.models.clone_model(model)
+    assert [w.path for w in model.weights] != [w.path for w in copy.weights], "what the names are for"
+    names = ["inside/kernel", "inside/bias", "logit/kernel", "logit/bias"]
+    assert list(weights_by_name(model)) == list(weights_by_name(copy)) == names

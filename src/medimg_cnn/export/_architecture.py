@@ -10,7 +10,7 @@ from functools import lru_cache, partial
 from typing import Any, get_args
 
 from medimg_cnn._keras import keras
-from medimg_cnn._variables import blank, leaves
+from medimg_cnn._variables import blank, leaves, named_weights
 from medimg_cnn.errors import ArgumentError, BundleArchitectureError
 from medimg_cnn.models import Architecture, Normalisation, keras_networks
 from medimg_cnn.models._build import Plan
@@ -206,7 +206,7 @@ def _signature(model: Any) -> list[tuple[str, str, tuple[int, ...], tuple[tuple[
             layer.name,
             type(layer).__name__,
             tuple(layer.output.shape[1:]),
-            tuple((weight.path, tuple(weight.shape)) for weight in layer.weights),
+            tuple((name, tuple(weight.shape)) for name, weight in named_weights(layer)),
         )
         for layer in leaves(model)
     ]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from medimg_cnn._types import PathLike
 from medimg_cnn._validation import check_fraction, check_integer, explain
+from medimg_cnn._variables import weights_by_name
 from medimg_cnn.artifacts import Calibration, FitResult, OperatingPoint
 from medimg_cnn.artifacts._files import open_envelope, to_json_text
 from medimg_cnn.data import Preprocessing
@@ -110,8 +111,8 @@ class Bundle:
     def content_sha256(self) -> str:
         """Return the sha256 of what decides predictions: that of a bundle that is not saved yet, for comparing."""
         digest = hashlib.sha256(to_json_text(self._content()).encode("utf-8"))
-        for weight in self.model.weights:
-            digest.update(weight.path.encode("utf-8"))
+        for name, weight in weights_by_name(self.model).items():
+            digest.update(name.encode("utf-8"))
             digest.update(np.ascontiguousarray(weight.value).data)
         return digest.hexdigest()
 
@@ -125,7 +126,7 @@ class Bundle:
         files = {
             "bundle.json": to_json_text(self._content()).encode("utf-8"),
             "weights.npz": pack_arrays(
-                {weight.path: np.asarray(weight.value) for weight in self.model.weights}
+                {name: np.asarray(weight.value) for name, weight in weights_by_name(self.model).items()}
             ),
             "MODEL_CARD.md": self.model_card.encode("utf-8"),
         }
@@ -286,7 +287,7 @@ def _check_pixels(
 
 def _model(architecture: ArchitectureConfig, weights: Mapping[str, NDArray[Any]], path: str) -> Any:
     model = architecture.build()
-    expected = {weight.path: weight for weight in model.weights}
+    expected = weights_by_name(model)
     if expected.keys() != weights.keys():
         odd = min(expected.keys() ^ weights.keys())
         raise BundleDamagedError(
