@@ -28,6 +28,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from compare_loading import environment
+from tables import share_without_padding
 
 import medimg_cnn as mc
 from medimg_cnn._keras import keras
@@ -183,9 +184,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--cases", nargs="+", choices=[case.name for case in CASES], metavar="NAME")
     parser.add_argument("--sides", nargs="+", choices=list(SIDES), default=list(SIDES))
-    parser.add_argument("--json", type=Path, help="write the figures here")
+    parser.add_argument("--json", type=Path, help="write the figures here, beside those of other cases")
     arguments = parser.parse_args()
     results: dict[str, Any] = {}
+    if arguments.json is not None and arguments.json.is_file():
+        results = json.loads(arguments.json.read_text(encoding="utf-8"))
     for case in CASES:
         if arguments.cases and case.name not in arguments.cases:
             continue
@@ -200,14 +203,19 @@ def main() -> None:
         for command, rates in found.items():
             sys.stdout.write(line(f"{case.name}, {command}", rates) + "\n")
         # A step is taken as three forward passes: forward, gradient by the inputs, gradient by the weights.
-        operations = 6 * mc.models.describe(case.build()).multiply_adds
+        model = case.build()
+        operations = 6 * mc.models.describe(model).multiply_adds
         shares = [rate * operations / peak for rate, peak in zip(found["train"][OURS], peaks, strict=True)]
         sys.stdout.write(
             f"{case.name}: {statistics.median(shares):.2f} of the peak of matrix products "
             f"({statistics.median(peaks) / 1e9:.0f} GFLOP/s), {min(shares):.2f} to {max(shares):.2f}\n"
         )
         sys.stdout.flush()
-        results[case.name] = found | {"matrix peak": peaks, "operations of an image": operations}
+        results[case.name] = found | {
+            "matrix peak": peaks,
+            "operations of an image": operations,
+            "operations without padding": operations * share_without_padding(model),
+        }
         if arguments.json is not None:
             arguments.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
 
