@@ -31,7 +31,7 @@ TITLES = {
 }
 
 
-def measure(side: str, name: str, seed: int, environments: Path) -> dict[str, Any]:
+def measure(side: str, name: str, seed: int, environments: Path, kept_in: Path | None) -> dict[str, Any]:
     """Return the curve, the seconds and the test AUROC at the end."""
     own = side == "medimg-cnn"
     python = Path(sys.executable) if own else environment(environments, "torch")
@@ -43,6 +43,8 @@ def measure(side: str, name: str, seed: int, environments: Path) -> dict[str, An
         "QUALITY_START": repr(time.time()),
         "MEDIMG_CNN_SHARED": str(SHARED.parent),
     }
+    if kept_in is not None:
+        more["QUALITY_RUNS"] = str(kept_in.absolute())
     done = subprocess.run(
         [python, script, name, str(seed), SHARED],
         check=True,
@@ -120,6 +122,7 @@ def main() -> None:
     parser.add_argument("--environments", type=Path, required=True, help="folder for the peers' environments")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--json", type=Path, help="write the curves here, and take those that are here")
+    parser.add_argument("--runs", type=Path, help="keep our runs here, for accuracy.py")
     parser.add_argument("--plot", type=Path, help="draw the curves here")
     arguments = parser.parse_args()
     path: Path | None = arguments.json
@@ -132,7 +135,9 @@ def main() -> None:
             for side, found in runs.items():
                 if index < len(found):
                     continue
-                found.append({"seed": seed, **measure(side, name, seed, arguments.environments)})
+                found.append(
+                    {"seed": seed, **measure(side, name, seed, arguments.environments, arguments.runs)}
+                )
                 last = found[-1]
                 sys.stdout.write(
                     f"{name}, seed {seed}, {side}: {last['auroc']:.4f} after {last['seconds']:.0f} s\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 import warnings
@@ -41,7 +42,15 @@ def main() -> None:
             clock.point(auroc(logit, data.test.labels), since)
 
     augment = mc.augmentations.preset(DATASETS[name]["preset"])
-    trainer = mc.Trainer(model, augment=augment, seed=seed, callbacks=[Curve()], progress=False)
+    kept = os.environ.get("QUALITY_RUNS")  # runs that accuracy.py can take
+    trainer = mc.Trainer(
+        model,
+        augment=augment,
+        seed=seed,
+        directory=Path(kept) / f"{name}-{seed}" if kept else None,
+        callbacks=[Curve()],
+        progress=False,
+    )
     run = trainer.fit(data.train, data.validation)
     clock.end(auroc(run.predict(data.test).probability, data.test.labels))
 
