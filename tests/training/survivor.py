@@ -19,6 +19,7 @@ import numpy as np
 
 from medimg_cnn._keras import keras
 from medimg_cnn.augmentations import Flip, Noise
+from medimg_cnn.errors import MedimgCnnWarning
 from medimg_cnn.training import Trainer
 
 EPOCHS, IMAGES, BATCH = 6, 36, 4
@@ -82,6 +83,7 @@ def train(order: dict[str, Any]) -> None:
 
 def main() -> None:
     warnings.simplefilter("ignore")
+    warnings.simplefilter("always", MedimgCnnWarning)
     import orbax.checkpoint  # noqa: F401 - so that the forked ones have it
 
     for line in sys.stdin:

@@ -315,20 +315,44 @@ def test_without_any_whole_checkpoint_it_begins_again(sources: Any, reference: A
     assert values(run) == reference
 
 
-def test_a_nan_never_gets_into_a_checkpoint(sources: Any, tmp_path: Path) -> None:
+def test_a_nan_never_gets_into_a_checkpoint(sources: Any, reference: Any, tmp_path: Path) -> None:
+    """What is kept are the weights of the last good step, from which the run goes on with good images."""
+    train, validation = sources
+    good = train.images.copy()
+
+    def spoil() -> None:
+        train.images[:] = np.nan
+
+    trainer = Trainer(
+        model(), augment=AUGMENT, directory=tmp_path / "nan", **(OPTIONS | {"checkpoint_steps": 4})
+    )
+    with pytest.raises(TrainingError, match="at step 3 of epoch 1") as caught:
+        trainer.fit(Stop(train, 4, spoil), validation)
+    train.images[:] = good
+    assert "is from before this" in caught.value.__notes__[0]
+    stopped(tmp_path / "good", sources, 4, die, checkpoint_steps=4)
+    found = [Checkpoints(tmp_path / name / "checkpoints") for name in ("nan", "good")]
+    snapshots = [checkpoints.restore() for checkpoints in found]
+    for checkpoints in found:
+        checkpoints.close()
+    assert [snapshot.number for snapshot in snapshots if snapshot is not None] == [2, 2]
+    kept, expected = (snapshot.arrays for snapshot in snapshots if snapshot is not None)
+    for name, arrays in kept.items():
+        assert all(np.isfinite(array).all() for array in arrays), name
+        assert [array.tobytes() for array in arrays] == [array.tobytes() for array in expected[name]], name
+    events = [json.loads(line) for line in (tmp_path / "nan" / "events.jsonl").read_text().splitlines()]
+    assert events[-1]["event"] == "failed"
+    assert values(Trainer.resume(tmp_path / "nan", progress=False).fit(train, validation)) == reference
+
+
+def test_a_nan_in_the_images_that_a_run_began_with_is_named(sources: Any, tmp_path: Path) -> None:
     train, validation = sources
     train.images[7] = np.nan
-    with pytest.raises(TrainingError, match="train_7") as caught:
+    with pytest.raises(TrainingError, match="train_7"):
         Trainer(model(), directory=tmp_path, **(OPTIONS | {"checkpoint_steps": 1})).fit(train, validation)
-    assert "is from before this" in caught.value.__notes__[0]
-    for folder in (tmp_path / "checkpoints").iterdir():
-        if folder.name.isdecimal():
-            assert (folder / "manifest.json").exists()
     train.images[7] = 0.3
     with pytest.raises(DataError, match=r"train: pixels of 1 image\(s\) changed: train_7"):
         Trainer.resume(tmp_path, progress=False).fit(train, validation)
-    events = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
-    assert events[-1]["event"] == "failed"
 
 
 def test_what_changed_in_the_data_is_said(sources: Any, make_source: Make, tmp_path: Path) -> None:

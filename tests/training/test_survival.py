@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -123,6 +125,18 @@ def steps(number: int) -> int:
     return number - number // 10
 
 
+def unfinished(folder: Path) -> set[tuple[str, int]]:
+    """The checkpoints that are being written, or were when the process ended: by name, and time of the last change."""
+    found = set()
+    for path in folder.glob("checkpoints/*"):
+        if path.name.isdecimal() and (path / "manifest.json").exists():
+            continue
+        with suppress(FileNotFoundError):  # finished meanwhile
+            if path.is_dir():
+                found.add((path.name, path.stat().st_ctime_ns))
+    return found
+
+
 def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
@@ -132,6 +146,10 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
 
 def moved(folder: Path, before: int) -> bool:
     return done(folder) > before or folder.with_suffix(".npz").exists()
+
+
+def saving(folder: Path, stale: set[tuple[str, int]]) -> bool:
+    return bool(unfinished(folder) - stale) or folder.with_suffix(".npz").exists()
 
 
 def test_kill_9_at_random_moments_changes_no_weight(
@@ -145,11 +163,15 @@ def test_kill_9_at_random_moments_changes_no_weight(
     while killed < kills:
         folder = tmp_path / str(chains)
         for _ in range(min(CHAIN, kills - killed)):
-            position, before = newest(folder), done(folder)
+            position, before, stale = newest(folder), done(folder), unfinished(folder)
             process = survivor.begin(folder)
             # After some steps of this process and a moment more: in a step, a validation, a save or at the end.
-            wait_for(partial(moved, folder, before + rng.randrange(16)))
-            time.sleep(rng.uniform(0.0, 0.1))
+            wait_for(partial(moved, folder, before + rng.randrange(1, 16)))
+            if killed % 2:
+                wait_for(partial(saving, folder, stale))
+                time.sleep(rng.uniform(0.0, 0.01))
+            else:
+                time.sleep(rng.uniform(0.0, 0.1))
             with suppress(ProcessLookupError):  # it may have come to its end
                 os.kill(process, signal.SIGKILL)
             status = survivor.status()
@@ -157,13 +179,14 @@ def test_kill_9_at_random_moments_changes_no_weight(
                 break
             assert status == -signal.SIGKILL, survivor.errors.read_text()
             killed += 1
-            while_saving += any(folder.glob("checkpoints/*.orbax-checkpoint-tmp*"))
+            while_saving += bool(unfinished(folder) - stale)
             if (folder / "checkpoints").exists() and not (folder / "result.json").exists():
                 lost.append((done(folder) - before) - (steps(newest(folder)) - steps(position)))
         assert survivor.run(folder) == 0, survivor.errors.read_text()
         assert same(folder, reference), f"chain {chains}"
         chains += 1
     assert max(lost) <= INTERVAL
+    assert while_saving >= kills // 10, "every other kill waits for a save to begin"
     print(
         f"\n{killed} kills ({while_saving} while a checkpoint was written) in {chains} runs: every run ended with the "
         f"weights of the uninterrupted one; steps lost: median {int(np.median(lost))}, at most {max(lost)}, "
@@ -203,22 +226,41 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(place)], check=True)
 
 
+def fill(path: Path, leave: int = 0) -> None:
+    """Write to a file until so many bytes are free."""
+    with path.open("wb", buffering=0) as stream, suppress(OSError):
+        while (free := shutil.disk_usage(path).free - leave) > 0:
+            if not stream.write(bytes(min(free, 1 << 18))):
+                break
+
+
 def test_a_disk_that_fills_up_while_saving(survivor: Survivor, reference: Path, small_disk: Path) -> None:
-    folder, filler = small_disk / "run", small_disk / "filler"
+    folder, filler, last = small_disk / "run", small_disk / "filler", small_disk / "last"
+    said = len(survivor.errors.read_text())
     process = survivor.begin(folder, pause=0.05)
     wait_for(lambda: newest(folder) > 4)
-    with filler.open("wb", buffering=0) as stream:
-        while True:
-            try:
-                if not stream.write(bytes(4096)):
-                    break
-            except OSError:
-                break
-    time.sleep(1.0)
+    fill(filler, leave=1 << 20)
+    for _ in range(10):
+        wait_for(lambda: bool(unfinished(folder)))
+        fill(last)
+        if unfinished(folder):
+            break
+        last.unlink()  # that checkpoint was finished before the disk was full
+    else:
+        pytest.fail("no checkpoint was being written when the disk was full")
+    before = done(folder)
+    # The run says so, and goes on: beyond the steps after which it waits for a checkpoint that is being written.
+    words = (
+        r"checkpoint could not be written \(.*\)\. Training goes on; checkpoint (\d+) is the last good one"
+    )
+    wait_for(lambda: re.search(words, survivor.errors.read_text()[said:]) is not None)
+    wait_for(lambda: done(folder) > before + 3 * INTERVAL)
+    assert not folder.with_suffix(".npz").exists(), "it has not come to its end"
     os.kill(process, signal.SIGKILL)
-    survivor.status()
+    assert survivor.status() == -signal.SIGKILL
     kept = newest(folder)
-    assert kept > 0, "an old checkpoint is there"
+    found = re.findall(words, survivor.errors.read_text()[said:])
+    assert found == [str(kept)] * len(found), "the old checkpoint is there"
     # Going on is refused in words while the disk is full, and works when it is not.
     steps = folder.with_suffix(".steps").stat().st_size
     assert survivor.run(folder) == 1
@@ -226,6 +268,7 @@ def test_a_disk_that_fills_up_while_saving(survivor: Survivor, reference: Path, 
     assert folder.with_suffix(".steps").stat().st_size == steps, "no step was trained"
     assert newest(folder) == kept
     filler.unlink()
+    last.unlink()
     assert survivor.run(folder) == 0, survivor.errors.read_text()
     with np.load(folder.with_suffix(".npz")) as found, np.load(reference) as expected:
         assert all(found[name].tobytes() == expected[name].tobytes() for name in expected.files)

@@ -410,7 +410,23 @@ def test_the_history_has_a_picture(make_source: Make, tmp_path: Path) -> None:
     run = Trainer(model(), epochs=2, progress=False).fit(
         make_source(), make_source(30, part="validation", seed=1)
     )
-    run.plot_history().savefig(tmp_path / "history.png")
+    figure, history = run.plot_history(), run.history
+    panels = {axes.get_title(loc="left"): axes for axes in figure.axes}
+    for title, columns in {
+        "Loss (nats)": ["loss", "validation_loss"],
+        "Validation AUROC": ["validation_auroc"],
+        "Learning rate, at the epoch's end": ["learning_rate"],
+        "Training images a second": ["images_per_second"],
+    }.items():
+        axes = panels.pop(title)
+        assert axes.get_xlabel() == "epoch"
+        *lines, kept = axes.get_lines()
+        for line, column in zip(lines, columns, strict=True):
+            np.testing.assert_array_equal(line.get_xdata(), [1, 2])
+            np.testing.assert_array_equal(line.get_ydata(), history[column])
+        assert kept.get_xdata()[0] == run.result.kept_epoch
+    assert not panels
+    figure.savefig(tmp_path / "history.png")
     assert (tmp_path / "history.png").stat().st_size > 5000
 
 

@@ -45,12 +45,12 @@ class TrainerConfig:
         epochs: passes over the training images at most, at least 1; None: 40, or fewer, down to 15, where
             that makes 1,000 steps.
         batch_size: images a step, at least 1; cut to the number of training images.
-        learning_rate: AdamW's peak rate, above 0. It rises over the first tenth of the run (200
+        learning_rate: AdamW's peak rate, above 0. It rises from a twentieth over the first tenth of the run (200
             steps at most) and falls to a hundredth along a cosine.
-        weight_decay: decoupled decay of kernels, 0 or more; biases and norms are left out.
+        weight_decay: decoupled decay of kernels, 0 or more; biases, norms and other vectors are left out.
         clip_norm: the gradient's global norm is cut to this, above 0.
-        average: decay of the moving average of the weights, 0 (no average) to below 1. The averaged
-            weights are the ones that are judged and kept.
+        average: decay of the moving average of the weights, 0 (no average) to below 1; after t steps it is
+            (1 + t) / (10 + t) at most. The averaged weights are the ones that are judged and kept.
         label_smoothing: s, 0 to below 0.5: the targets are s and 1 - s. What the network learns is p (1 - 2 s) + s
             in place of p, for rare positives several times too much (1% becomes 5.9% at 0.05); unlike the next four
             this is not undone, because the inverse has none for what lies outside s to 1 - s. Fit a ``calibration``

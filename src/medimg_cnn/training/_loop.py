@@ -95,6 +95,7 @@ class Loop:
         kept: the best epoch's weights and validation logits; None before the first judgement.
         selection: says which epoch that is.
         imbalance: how the classes are treated.
+        half_epochs: those at the beginning that train on images of half the height and width.
         devices: that batches are divided among.
     """
 
@@ -115,12 +116,13 @@ class Loop:
         self.steps_per_epoch = math.ceil(train.n / self.batch_size)
         self.epochs = config.planned_epochs(self.steps_per_epoch)
         self.imbalance = Imbalance.plan(config, train.labels)
-        self._optimizer = make_optimizer(config, self.epochs * self.steps_per_epoch)
+        steps = self.epochs * self.steps_per_epoch
+        self._optimizer = make_optimizer(config, steps, model.trainable_variables)
         blank(lambda: self._optimizer.build(model.trainable_variables))  # its variables begin at 0, see below
-        self._half_epochs = int(config.progressive * self.epochs)
+        self.half_epochs = int(config.progressive * self.epochs)
         self._step, self._half_step = (
             self._compile(faster(variant(model, precision=config.precision, half=half)), augment)
-            for half in (False, self._half_epochs > 0)
+            for half in (False, self.half_epochs > 0)
         )
         self._logits = make_logit_function(model, devices)
         self._part = devices.own(np.arange(self.batch_size))
@@ -301,7 +303,7 @@ class Loop:
         order = self._order = self.imbalance.order(self.train.labels, seed=seed, epoch=epoch)
         keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), epoch), self.steps_per_epoch)
         data = np.asarray(jax.random.key_data(keys))
-        step = self._half_step if epoch <= self._half_epochs else self._step
+        step = self._half_step if epoch <= self.half_epochs else self._step
         while self.index < self.steps_per_epoch:
             rows = self._rows(self.index)
             weights = self._weights[rows]

@@ -22,6 +22,9 @@ _LIVE = 0.25
 _PLAIN = 60.0
 """Seconds between two lines within an epoch, where there is no live display."""
 
+_AREA = 4
+"""Of a whole image, over that of one with half the height and width: at most so much more time takes a step."""
+
 
 class TrainingProgress:
     """Shows epoch, step, loss, validation AUROC, images a second and the time left.
@@ -33,12 +36,20 @@ class TrainingProgress:
         epochs: planned.
         steps: in an epoch.
         batch_size: images in a step.
+        half_epochs: those at the beginning that train on images of half the height and width.
         show: False shows nothing.
         plain_every: seconds between two lines within an epoch, where the display is not live.
     """
 
     def __init__(
-        self, *, epochs: int, steps: int, batch_size: int, show: bool, plain_every: float = _PLAIN
+        self,
+        *,
+        epochs: int,
+        steps: int,
+        batch_size: int,
+        half_epochs: int = 0,
+        show: bool,
+        plain_every: float = _PLAIN,
     ) -> None:
         self._epochs, self._steps, self._batch_size, self._show = epochs, steps, batch_size, show
         self._console = Console(stderr=True)
@@ -58,7 +69,9 @@ class TrainingProgress:
         self._auroc = math.nan
         self._speed: float | None = None
         self._next = time.monotonic() + (0.0 if self._live else self._interval)
+        self._half_steps = half_epochs * steps
         self._first: tuple[int, float] | None = None
+        self._seconds: float | None = None
         self._of_epoch: tuple[int, int, float] | None = None
 
     def __enter__(self) -> Self:
@@ -130,13 +143,18 @@ class TrainingProgress:
         )
 
     def _left(self, done: int) -> str:
-        """Return the time that is left at most, from the steps of this process after the first one shown."""
-        now = time.monotonic()
-        if self._first is None:
+        """Return the time that is left at most, from the steps of this process and size after the first one shown.
+
+        Until steps on whole images have been timed, one counts as four on images of half the height and width.
+        """
+        now, half = time.monotonic(), self._half_steps
+        whole = done > half
+        if self._first is None or whole != (self._first[0] > half):
             self._first = done, now
+        elif done > self._first[0]:
+            steps, since = self._first
+            self._seconds = (now - since) / (done - steps) * (1 if whole else _AREA)
+        if self._seconds is None:
             return ""
-        steps, since = self._first
-        if done <= steps:
-            return ""
-        seconds = (self._epochs * self._steps - done) * (now - since) / (done - steps)
-        return f"{timedelta(seconds=round(seconds))} left"
+        left = self._epochs * self._steps - max(done, half) + max(0, half - done) / _AREA
+        return f"{timedelta(seconds=round(left * self._seconds))} left"

@@ -47,7 +47,11 @@ class Session:
         show = show and loop.devices.leads
         self._loop, self._every = loop, checkpoint_steps
         self._progress = TrainingProgress(
-            epochs=loop.epochs, steps=loop.steps_per_epoch, batch_size=loop.batch_size, show=show
+            epochs=loop.epochs,
+            steps=loop.steps_per_epoch,
+            batch_size=loop.batch_size,
+            half_epochs=loop.half_epochs,
+            show=show,
         )
         self._signals = StopSignals(terminate=directory is not None, say=show)
         self._checkpoints = None if folder is None else Checkpoints(folder / CHECKPOINTS)

@@ -6,7 +6,7 @@ a step is a pure function: weights, optimizer, dropout state and key in; the sam
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
@@ -95,8 +95,11 @@ def logit_model(model: Any) -> Any:
     return keras.Model(model.input, output, name=f"{model.name}_logit")
 
 
-def make_optimizer(config: TrainerConfig, steps: int) -> Any:
-    """Return AdamW with a linear warm-up and a cosine decay over ``steps`` steps."""
+def make_optimizer(config: TrainerConfig, steps: int, variables: Sequence[Any] = ()) -> Any:
+    """Return AdamW with a linear warm-up and a cosine decay over ``steps`` steps.
+
+    Of the ``variables`` that it will train, those with fewer than two axes do not decay: biases, norms, scales.
+    """
     warm_up = max(1, min(200, steps // 10))
     schedule = keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=config.learning_rate / 20,
@@ -108,7 +111,9 @@ def make_optimizer(config: TrainerConfig, steps: int) -> Any:
     optimizer = keras.optimizers.AdamW(
         schedule, weight_decay=config.weight_decay, global_clipnorm=config.clip_norm
     )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    vectors = [variable for variable in variables if len(variable.shape) < 2]
+    # The names are for norms over several axes.
+    optimizer.exclude_from_weight_decay(var_list=vectors, var_names=["bias", "gamma", "beta"])
     return optimizer
 
 
