@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
 import pytest
+
+from medimg_cnn import set_compilation_cache
+from medimg_cnn._backend import _make_room
+from medimg_cnn.errors import ArgumentError
 
 OURS = f"medimg-cnn-xla-{metadata.version('jaxlib')}"
 WHERE = "import medimg_cnn as mc; print(mc.environment()['compilation cache'])"
@@ -60,6 +65,36 @@ def test_a_folder_that_cannot_be_made_is_no_error(tmp_path: Path) -> None:
     assert "MEDIMG_CNN_COMPILATION_CACHE: must name a folder that can be made" in result.stderr
 
 
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="only POSIX has owners and modes")
+def test_a_folder_that_others_may_write_to_is_refused(tmp_path: Path) -> None:
+    for folder in (tmp_path / OURS, tmp_path / ".cache" / "medimg-cnn" / OURS.removeprefix("medimg-cnn-")):
+        folder.mkdir(parents=True)
+        folder.chmod(0o777)
+    named = run(WHERE, tmp_path, MEDIMG_CNN_COMPILATION_CACHE=str(tmp_path))
+    assert (named.returncode, named.stdout.strip()) == (0, "off"), named.stderr
+    assert "nobody else may write to it" in named.stderr
+    unnamed = run(WHERE, tmp_path)
+    assert (unnamed.returncode, unnamed.stdout.strip(), unnamed.stderr) == (0, "off", "")
+    with pytest.raises(ArgumentError, match=r"folder: .*nobody else may write to it"):
+        set_compilation_cache(tmp_path / OURS)
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root may give a folder away")
+def test_a_folder_of_another_user_is_refused(tmp_path: Path) -> None:
+    (folder := tmp_path / "theirs").mkdir(mode=0o700)
+    os.chown(folder, 12345, -1)
+    with pytest.raises(ArgumentError, match=r"folder: .*must be your own"):
+        set_compilation_cache(folder)
+
+
+def test_a_program_that_another_process_took_away_meanwhile_is_no_matter(tmp_path: Path) -> None:
+    class Vanishing(type(tmp_path)):  # type: ignore[misc]
+        def iterdir(self) -> Iterator[Path]:
+            yield self / "gone-cache"
+
+    _make_room(Vanishing(tmp_path))
+
+
 def test_it_can_be_set_and_taken_away_while_running(tmp_path: Path) -> None:
     folder = tmp_path / "later"
     code = (
@@ -95,7 +130,7 @@ def test_a_setting_made_in_jax_is_kept(tmp_path: Path) -> None:
 
 
 def test_the_oldest_programs_make_room_and_nothing_else(tmp_path: Path) -> None:
-    (folder := tmp_path / OURS).mkdir()
+    (folder := tmp_path / OURS).mkdir(mode=0o700)
     names = ["0-cache", "1-cache", "2-cache", "thesis.docx", "../thesis.docx", "../0-cache"]
     for index, name in enumerate(names):
         with (folder / name).open("wb") as file:

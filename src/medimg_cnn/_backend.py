@@ -130,7 +130,7 @@ def set_compilation_cache(folder: str | os.PathLike[str] | None) -> None:
         folder: where to keep them; made where it is missing. Only you should be able to write there. None: nowhere.
 
     Raises:
-        ArgumentError: the folder cannot be made or written to.
+        ArgumentError: the folder cannot be made or written to, is another user's, or others may write to it.
 
     Example:
         >>> import medimg_cnn as mc
@@ -209,6 +209,12 @@ def _user_cache() -> Path:
 
 def _make(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if hasattr(os, "getuid"):  # what lies there is run, so nobody else may put it there
+        status = folder.stat()
+        if status.st_uid != os.getuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise PermissionError(
+                f"{folder}: must be your own, and nobody else may write to it (chmod go-w)."
+            )
     if not os.access(folder, os.W_OK | os.X_OK):
         raise PermissionError(f"{folder}: cannot be written to. Name another folder for compiled programs.")
 
@@ -218,7 +224,10 @@ def _make_room(folder: Path) -> None:
     found = []
     for entry in folder.iterdir():
         if entry.name.endswith(("-cache", "-atime")):  # as JAX names them
-            status = entry.lstat()
+            try:
+                status = entry.lstat()
+            except FileNotFoundError:  # another process makes room as well
+                continue
             if stat.S_ISREG(status.st_mode):
                 found.append((status.st_mtime, status.st_size, entry))
     found.sort()

@@ -270,3 +270,57 @@ def test_augmenting_loads_no_keras_and_everything_public_is_there() -> None:
     assert done.returncode == 0, done.stderr
     with pytest.raises(AttributeError, match="Rotate"):
         A.Rotate  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    "augmentation",
+    [A.Flip(), A.Rotation(degrees=9), A.Noise(sigma=0.1), A.CutMix(), A.Flip() | A.Gamma(amount=0.2)],
+    ids=str,
+)
+def test_masks_and_draws_of_another_number_of_images_are_refused(augmentation: A.Augmentation) -> None:
+    params = augmentation.params(KEY, 3, (8, 8, 1))
+    for masks in (IMAGES[..., 0] > 0.5, [[1]]):
+        with pytest.raises(ArgumentError, match=r"masks: must be an array of shape .*masks\[\.\.\., None\]"):
+            augmentation.apply_masks(params, masks)  # type: ignore[arg-type]
+    for rows in (1, 2):
+        few = {name: value[:rows] for name, value in params.items()}
+        with pytest.raises(ArgumentError, match="params: must have one row for each of the 3 images"):
+            augmentation.apply(few, IMAGES)
+        with pytest.raises(ArgumentError, match="params: must have one row for each of the 3 images"):
+            augmentation.apply_masks(few, IMAGES > 0.5)
+    with pytest.raises(ArgumentError, match="params: must have one row for each of the 1 images"):
+        augmentation.apply(params, IMAGES[:1])
+
+
+def test_a_partner_that_is_not_in_the_batch_is_refused() -> None:
+    for partner in ([1, 2, 3], [-1, 0, 1]):
+        drawn = A.MixUp().params(KEY, 3, (8, 8, 1)) | {"partner": np.array(partner, np.int32)}
+        with pytest.raises(ArgumentError, match="must name partners from 0 to 2"):
+            A.MixUp().apply(drawn, IMAGES)
+        with pytest.raises(ArgumentError, match="must name partners from 0 to 2"):
+            A.MixUp().apply_labels(drawn, np.zeros(3, np.float32))
+
+
+@pytest.mark.parametrize("step", [A.Rotation(degrees=5), A.Flip() | A.Noise(sigma=0.1)], ids=str)
+def test_a_saved_augmentation_holds_every_field(step: A.Augmentation) -> None:
+    saved = step.to_dict()
+    for name in saved:
+        with pytest.raises(ArtifactError):
+            A.Augmentation.from_dict({key: value for key, value in saved.items() if key != name})
+    with pytest.raises(ArtifactError, match="'border' is missing"):
+        A.Augmentation.from_dict({"augmentation": "Rotation", "version": 1, "probability": 1.0})
+
+
+def test_a_saved_draw_knows_its_augmentation_and_its_images() -> None:
+    step, shape = A.Shift(fraction=0.3) | A.Cutout(size=0.3), (8, 6, 1)
+    drawn = step.params(KEY, 2, shape)
+    saved = json.loads(json.dumps(A.params_to_dict(drawn, augmentation=step, image_shape=shape)))
+    for options in ({}, {"augmentation": step, "image_shape": shape}):
+        again = A.params_from_dict(saved, **options)
+        assert all(np.array_equal(again[name], value) for name, value in drawn.items())
+    with pytest.raises(ArtifactError, match=r"image_shape: must be \[16, 6, 1\]; got \[8, 6, 1\]"):
+        A.params_from_dict(saved, image_shape=(16, 6, 1))
+    with pytest.raises(ArtifactError, match="augmentation: must be"):
+        A.params_from_dict(saved, augmentation=step.scaled(0.5))
+    with pytest.raises(ArtifactError, match=r"image_shape: must be \[8, 6, 1\]; got None"):
+        A.params_from_dict(A.params_to_dict(drawn), image_shape=shape)

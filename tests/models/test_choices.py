@@ -15,7 +15,7 @@ from medimg_cnn.errors import ArgumentError
 from medimg_cnn.explain._parts import split_at
 from medimg_cnn.models import Architecture, Normalisation, build_cnn, describe
 from medimg_cnn.models._architectures import _block
-from medimg_cnn.models._blocks import Parts, drop_path
+from medimg_cnn.models._blocks import Parts, drop_path, normalise
 from medimg_cnn.models._build import Plan
 
 ARCHITECTURES = get_args(Architecture)
@@ -57,6 +57,28 @@ def test_any_size_fits_and_maps_can_be_made(name: str, shape: tuple[int, int, in
         trunk, _ = split_at(model, None)
         height, width = trunk.output.shape[1:3]
         assert height * width > 1
+
+
+@pytest.mark.parametrize(
+    ("channels", "groups"),
+    [(4, 1), (12, 1), (16, 2), (24, 3), (32, 4), (48, 6), (64, 8), (256, 32), (2048, 32)],
+)
+def test_groups_hold_at_least_eight_channels(channels: int, groups: int) -> None:
+    network = blank(lambda: _normalised(channels))
+    assert network.get_layer("norm").groups == groups
+
+
+def _normalised(channels: int) -> Any:
+    image = keras.layers.Input((1, 1, channels))
+    return keras.Model(image, normalise(image, parts=Parts(seed=0, normalisation="group"), name="norm"))
+
+
+def test_the_figures_of_the_how_to_hold() -> None:
+    found = {size: describe(layout("medcnn-s", (size, size, 1))) for size in (28, 256, 512, 1024)}
+    assert [round(one.multiply_adds / 1e9, 2) for one in found.values()] == [0.05, 0.08, 0.14, 0.38]
+    assert [round(one.parameters / 1e6, 2) for one in found.values()] == [1.23, 1.25, 1.32, 1.58]
+    coloured = describe(layout("medcnn-s", (1024, 1024, 3)))
+    assert (round(coloured.multiply_adds / 1e9, 2), round(coloured.parameters / 1e6, 2)) == (1.01, 2.29)
 
 
 @pytest.mark.slow

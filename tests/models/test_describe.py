@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -94,6 +94,32 @@ def test_what_cannot_be_counted_is_said() -> None:
     assert counted.uncounted == ("odd",)
     assert counted.multiply_adds == 0
     assert "billion multiply-adds an image without odd" in str(counted)
+
+
+class Told(keras.layers.Layer):
+    """Takes its images in a dictionary."""
+
+    def call(self, images: dict[str, Any]) -> Any:
+        return images["one"] + images["two"]
+
+
+class Written(keras.Model):
+    """A model that is a class: Keras keeps no graph of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = keras.layers.Dense(5, name="inner")
+
+    def call(self, images: Any) -> Any:
+        return self.inner(images)
+
+
+def test_layers_of_inputs_by_name_and_those_of_models_that_are_classes_are_said_not_to_be_counted() -> None:
+    image = keras.layers.Input((6, 8, 3))
+    told = Told(name="told")({"one": image, "two": image})
+    counted = describe(keras.Model(image, keras.layers.Conv2D(4, 3, padding="same")(Written()(told))))
+    assert counted.uncounted == ("told", "inner")
+    assert counted.multiply_adds == 6 * 8 * 5 * 4 * 9
 
 
 def test_frozen_weights_are_not_trained_and_the_frame_has_every_layer() -> None:

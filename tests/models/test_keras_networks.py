@@ -15,6 +15,7 @@ from medimg_cnn._variables import blank, drawn
 from medimg_cnn.errors import ArgumentError, ArtifactError
 from medimg_cnn.models import build_cnn, describe, keras_networks
 from medimg_cnn.models._build import Plan
+from medimg_cnn.models._weights_file import _check_content
 
 SIZE = 80
 FAMILIES = {
@@ -221,6 +222,29 @@ def test_a_bomb_is_refused_before_it_is_opened(tmp_path: Path) -> None:
         file.create_dataset("x", (10**6, 10**6), "f4", chunks=(1000, 1000), compression="gzip")
     assert (tmp_path / "bomb.weights.h5").stat().st_size < 10**5
     refused(tmp_path / "bomb.weights.h5", "must hold at most .* numbers")
+
+
+def test_damage_anywhere_in_a_file_is_refused_in_words_or_not_seen(tmp_path: Path) -> None:
+    whole, damaged = tmp_path / "whole.h5", tmp_path / "damaged.h5"
+    with h5py.File(whole, "w") as file:
+        for index in range(3):
+            file.create_group(f"layers/a{index}").create_dataset("x", data=np.ones(4, np.float32))
+    content, causes = whole.read_bytes(), set()
+    for place in range(0, len(content), 27):
+        damaged.write_bytes(content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :])
+        try:
+            _check_content(damaged, limit=100)
+        except ArtifactError as error:
+            causes.add(type(error.__cause__))
+    assert {OSError, KeyError, RuntimeError} <= causes
+
+
+def test_groups_nested_without_end_are_refused(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "deep.weights.h5", "w") as file:
+        group = file
+        for _ in range(1200):
+            group = group.create_group("g")
+    refused(tmp_path / "deep.weights.h5", "is not an intact HDF5 file .groups within each other")
 
 
 def test_a_group_within_itself_ends(tmp_path: Path) -> None:

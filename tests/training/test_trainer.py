@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import numpy as np
@@ -212,6 +213,40 @@ def test_class_weights_are_mixed_with_the_images_they_belong_to(make_source: Mak
     mixed_positive = np.asarray(MixUp(alpha=1.0).apply_labels(draw, weight * train.labels))
     z = np.log(0.2 / 0.8)
     assert loss == pytest.approx(np.mean(mixed_weight * np.logaddexp(0, z) - mixed_positive * z), rel=1e-5)
+
+
+def test_what_fills_the_last_batch_up_brings_its_label_where_it_is_mixed_into_an_image(
+    make_source: Make,
+) -> None:
+    import jax
+
+    from medimg_cnn.augmentations import CutMix
+    from medimg_cnn.training._step import Batch, logit_model
+
+    train, mix = make_source(35, positives=0.4), CutMix()
+    config = TrainerConfig(epochs=1, batch_size=32, class_weight=(1.0, 3.0))
+    loop = Loop(logit_model(model(prior=0.2, dropout=0.0)), mix, config, train, None)
+    batches: list[Batch] = []
+    step = loop._step
+    loop._step = lambda state, batch: (state, batches.append(batch) or jax.numpy.zeros(()), None)
+    watcher: Any = SimpleNamespace(step=lambda _: None)
+    loop._train_epoch(watcher)
+    whole, last = batches
+    assert np.array_equal(whole.weights, whole.mixed_weights)
+    assert np.count_nonzero(last.weights) == 3
+    order = loop._order
+    rows = np.concatenate([order[32:], order[:29]])
+    np.testing.assert_array_equal(last.images, train.images[rows])
+    np.testing.assert_array_equal(last.labels, train.labels[rows])
+    weight = np.where(train.labels[rows] == 1, 3.0, 1.0) / (1.0 + 2.0 * train.labels.mean())
+    # At the start the logit is the same for every image, the prior's with the weights in it.
+    draw = mix.params(jax.random.wrap_key_data(last.key), 32, SHAPE)
+    own, partner = np.asarray(draw["weight"])[:3], np.asarray(draw["partner"])[:3]
+    assert (partner >= 3).any()
+    z = np.log(3.0 * 0.2 / 0.8)
+    loss_of = weight * np.where(train.labels[rows] == 1, np.logaddexp(0, -z), np.logaddexp(0, z))
+    expected = np.mean(own * loss_of[:3] + (1 - own) * loss_of[partner])
+    assert float(step(loop._state, last)[1]) == pytest.approx(expected, rel=1e-5)
 
 
 def test_fit_leaves_the_model_as_it_was_so_that_folds_start_alike(make_source: Make) -> None:

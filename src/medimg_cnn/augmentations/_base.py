@@ -13,7 +13,14 @@ import jax.numpy as jnp
 
 from medimg_cnn._types import JsonValue
 from medimg_cnn._validation import check_fraction, check_integer, check_number, explain, suggest
-from medimg_cnn.augmentations._checks import check_images, check_key, check_labels, check_range, check_shape
+from medimg_cnn.augmentations._checks import (
+    check_images,
+    check_key,
+    check_labels,
+    check_masks,
+    check_range,
+    check_shape,
+)
 from medimg_cnn.errors import ArgumentError, ArtifactError
 
 if TYPE_CHECKING:
@@ -121,9 +128,11 @@ class Augmentation(ABC):
         Geometry is sampled by nearest neighbour, so that a binary mask stays binary. What changes
         grey values only leaves masks as they are; so does this method, unless a subclass that moves
         pixels overrides it.
+
+        Raises:
+            ArgumentError: masks have another shape, or ``params`` were drawn for another number of images.
         """
-        del params
-        return masks
+        return check_masks(params, masks)
 
     def apply_labels(self, params: Params, labels: jax.Array) -> jax.Array:
         """Return the labels, (n,) or (n, ...), as they are; mixing augmentations mix them."""
@@ -239,6 +248,16 @@ class Augmentation(ABC):
                 raise ArtifactError(
                     explain(str(name), "must have known fields only", option, suggest(option, known))
                 )
+        missing = [field for field in known if field not in options]
+        if missing:
+            raise ArtifactError(
+                explain(
+                    str(name),
+                    "must have every field that to_dict gave",
+                    options,
+                    f"{missing[0]!r} is missing.",
+                )
+            )
         try:
             return found.from_fields(options)
         except (ArgumentError, TypeError) as error:

@@ -12,7 +12,16 @@ import numpy as np
 from medimg_cnn._validation import check_integer, explain
 from medimg_cnn.errors import ArgumentError
 
-__all__ = ["check_images", "check_key", "check_labels", "check_range", "check_shape"]
+__all__ = [
+    "check_drawn",
+    "check_images",
+    "check_key",
+    "check_labels",
+    "check_masks",
+    "check_range",
+    "check_rows",
+    "check_shape",
+]
 
 _ROUNDING = 0.01
 
@@ -60,6 +69,43 @@ def check_images(argument: str, images: Any) -> jax.Array:
             )
         )
     return images if isinstance(images, jax.Array) else jnp.asarray(images)
+
+
+def check_rows(params: Any, n: int) -> None:
+    """Refuse what was drawn for another number of images: JAX would repeat one row, or one image."""
+    for name, value in params.items():
+        if np.shape(value)[:1] != (n,):
+            raise ArgumentError(
+                explain(
+                    "params",
+                    f"must have one row for each of the {n} images",
+                    f"{name!r} of shape {np.shape(value)}",
+                    "Draw for as many images, or take their rows of every array.",
+                )
+            )
+
+
+def check_drawn(params: Any, images: Any) -> jax.Array:
+    """Return images as a JAX array if they are ``check_images``'s and ``params`` were drawn for as many."""
+    array = check_images("images", images)
+    check_rows(params, array.shape[0])
+    return array
+
+
+def check_masks(params: Any, masks: Any) -> jax.Array:
+    """Return masks as a JAX array if they are (n, height, width, channels) and ``params`` were drawn for as many."""
+    shape = getattr(masks, "shape", None)
+    if shape is None or len(shape) != 4:
+        raise ArgumentError(
+            explain(
+                "masks",
+                "must be an array of shape (n, height, width, channels)",
+                type(masks).__name__ if shape is None else f"shape {tuple(shape)}",
+                "Add the missing axis, for example masks[..., None].",
+            )
+        )
+    check_rows(params, shape[0])
+    return masks if isinstance(masks, jax.Array) else jnp.asarray(masks)
 
 
 def check_range(argument: str, images: jax.Array) -> jax.Array:

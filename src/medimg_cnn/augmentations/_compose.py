@@ -10,7 +10,7 @@ import jax
 from medimg_cnn._types import JsonValue
 from medimg_cnn._validation import explain
 from medimg_cnn.augmentations._base import Augmentation, Params, register
-from medimg_cnn.augmentations._checks import check_images
+from medimg_cnn.augmentations._checks import check_drawn, check_masks
 from medimg_cnn.augmentations.spatial._spatial import SpatialAugmentation, resample, runs_of_one_resample
 from medimg_cnn.errors import ArgumentError
 
@@ -89,7 +89,7 @@ class Compose(Augmentation):
 
     def apply(self, params: Params, images: jax.Array) -> jax.Array:
         """Apply the steps in order; runs of spatial steps are sampled once."""
-        images = check_images("images", images)
+        images = check_drawn(params, images)
         return self._walk(params, images, nearest=False)
 
     def apply_masks(self, params: Params, masks: jax.Array) -> jax.Array:
@@ -98,7 +98,7 @@ class Compose(Augmentation):
         Raises:
             ArgumentError: a step cannot do this: MixUp, or a PerImage that may move pixels.
         """
-        return self._walk(params, masks, nearest=True)
+        return self._walk(params, check_masks(params, masks), nearest=True)
 
     def apply_labels(self, params: Params, labels: jax.Array) -> jax.Array:
         """Mix the labels as the mixing steps, in order, mixed the images."""

@@ -13,7 +13,7 @@ from medimg_cnn._types import JsonValue
 from medimg_cnn._validation import check_flag, explain
 from medimg_cnn.augmentations._arrays import per_image
 from medimg_cnn.augmentations._base import Augmentation, Params, register
-from medimg_cnn.augmentations._checks import check_images
+from medimg_cnn.augmentations._checks import check_drawn
 from medimg_cnn.errors import ArgumentError, ArtifactError
 
 __all__ = ["PerImage"]
@@ -70,7 +70,7 @@ class PerImage(Augmentation):
         Raises:
             ArgumentError: the function changes the shape.
         """
-        images = check_images("images", images)
+        images = check_drawn(params, images)
 
         def changed(bits: jax.Array, image: jax.Array) -> jax.Array:
             return self.function(jax.random.wrap_key_data(bits, impl="threefry2x32"), image)

@@ -5,7 +5,6 @@ Pooling and normalisation layers are made here only, so that another implementat
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -61,7 +60,7 @@ class Parts:
 
     Attributes:
         seed: of everything random.
-        normalisation: "batch"; "group", up to 32 groups of channels; or "layer", the channels of each pixel.
+        normalisation: "batch"; "group", up to 32 groups of at least 8 channels; or "layer", the channels of each pixel.
         drop_path: rate of stochastic depth in the last block; that of the others rises to it in equal steps.
     """
 
@@ -101,10 +100,16 @@ def space_to_depth(x: Tensor, block: int) -> Tensor:
 def normalise(x: Tensor, *, parts: Parts, name: str) -> Tensor:
     """Normalise as ``parts`` say."""
     if parts.normalisation == "group":
-        return keras.layers.GroupNormalization(math.gcd(32, x.shape[-1]), name=name)(x)
+        return keras.layers.GroupNormalization(_groups(x.shape[-1]), name=name)(x)
     if parts.normalisation == "layer":
         return keras.layers.LayerNormalization(epsilon=1e-6, name=name)(x)
     return keras.layers.BatchNormalization(momentum=MOMENTUM, name=name)(x)
+
+
+def _groups(channels: int) -> int:
+    """Return the most groups, at most 32, of at least 8 channels each: one of a single channel loses its mean."""
+    fitting = (groups for groups in range(1, 33) if channels % groups == 0 and channels >= 8 * groups)
+    return max(fitting, default=1)
 
 
 def max_pool(x: Tensor, size: int, *, name: str, stride: int | None = None) -> Tensor:

@@ -100,8 +100,8 @@ def build_cnn(
         dropout: share of the pooled features that is dropped in training, 0 to below 1.
         drop_path: stochastic depth: how often a training image skips the last residual block, 0 to below 1; for
             those before it the rate rises from 0. Only for networks with such blocks; not for "keras:".
-        normalisation: "batch"; "group" (up to 32 groups of channels, the same in training and in prediction, for
-            batches under 16 images); or "layer" (over the channels of each pixel). None: "layer" for
+        normalisation: "batch"; "group" (up to 32 groups of at least 8 channels, the same in training and in
+            prediction, for batches under 16 images); or "layer" (over the channels of each pixel). None: "layer" for
             "convnext-tiny", "batch" for the others. Not for "keras:".
         weights: a file of pretrained weights of a "keras:" network without its top (``..._notop.h5``, or
             what ``save_weights`` wrote); nothing is ever downloaded. For one channel the first kernel is summed.

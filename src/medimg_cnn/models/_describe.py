@@ -201,6 +201,8 @@ def _multiply_adds(layer: Any) -> int | None:
     """Return those of one call for one image; None where the layer cannot be traced alone."""
     if isinstance(layer, _WITHOUT_PRODUCTS):
         return 0
+    if not hasattr(layer, "output"):  # called by a model that is a class, of which Keras keeps no graph
+        return None
     if type(layer) is keras.layers.Dense:
         return int(math.prod(layer.kernel.shape) * math.prod(_shape(layer)[:-1]))
     if type(layer) not in _CONVOLUTIONS or layer.data_format != "channels_last":
@@ -273,7 +275,7 @@ def _of_equation(equation: Any) -> int:
 
 
 def _shape(layer: Any) -> tuple[Any, ...]:
-    shape = getattr(layer.output, "shape", ())
+    shape = getattr(getattr(layer, "output", None), "shape", ())
     return tuple(shape[1:])
 
 

@@ -26,6 +26,9 @@ _WITHOUT_TOP = (
 _SLACK = 2**20
 """Numbers that a file may hold beyond the network's weights, such as an optimizer's counters."""
 
+_DEPTH = 64
+"""Groups within each other; Keras's own files have a few."""
+
 
 def checked_file(path: PathLike, sha256: str | None) -> tuple[Path, str]:
     """Return the path and its sha256.
@@ -126,7 +129,7 @@ def _check_content(file: Path, *, limit: int) -> None:
     total = 0
     try:
         with h5py.File(file, "r") as content:
-            for path, item in _walk(h5py, content, set()):
+            for path, item in _walk(h5py, content):
                 if item is None:
                     raise ArtifactError(f"weights: {file} must hold plain arrays; {path!r} is a link.")
                 if isinstance(item, h5py.Dataset):
@@ -135,9 +138,11 @@ def _check_content(file: Path, *, limit: int) -> None:
                             f"weights: {file} must hold plain arrays of numbers; {path!r} is not one."
                         )
                     total += item.size
-    except OSError as error:
+    except ArtifactError:
+        raise
+    except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise ArtifactError(
-            f"weights: {file} is not an intact HDF5 file ({error}). Fetch it again."
+            f"weights: {file} is not an intact HDF5 file ({_first_line(error)}). Fetch it again."
         ) from error
     if total > limit:
         raise ArtifactError(
@@ -146,21 +151,26 @@ def _check_content(file: Path, *, limit: int) -> None:
         )
 
 
-def _walk(h5py: Any, group: Any, seen: set[int], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _walk(h5py: Any, root: Any) -> Iterator[tuple[str, Any]]:
     """Yield each object once, with its path; None in its place where it is a link to elsewhere."""
-    for name in group:
-        path = f"{prefix}/{name}"
-        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            yield path, None
-            continue
-        item = group[name]
-        address = h5py.h5o.get_info(item.id).addr
-        if address in seen:
-            continue
-        seen.add(address)
-        yield path, item
-        if isinstance(item, h5py.Group):
-            yield from _walk(h5py, item, seen, path)
+    groups, seen = [("", root)], set[int]()
+    while groups:
+        prefix, group = groups.pop()
+        if prefix.count("/") > _DEPTH:
+            raise ValueError(f"groups within each other, more than {_DEPTH} deep")
+        for name in group:
+            path = f"{prefix}/{name}"
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                yield path, None
+                continue
+            item = group[name]
+            address = h5py.h5o.get_info(item.id).addr
+            if address in seen:
+                continue
+            seen.add(address)
+            yield path, item
+            if isinstance(item, h5py.Group):
+                groups.append((path, item))
 
 
 def _first_line(error: BaseException) -> str:

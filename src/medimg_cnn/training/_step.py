@@ -44,7 +44,8 @@ class Batch(NamedTuple):
 
     ``images`` are (b, h, w, c) float32, ``labels`` and ``weights`` (b,) float32, a weight of 0 leaves an image out;
     ``key`` is the data of a random key; ``asked`` (b,) float32 or None is the signal, if any, that asked each row's
-    process to stop.
+    process to stop. ``mixed_weights`` (b,) float32 or None are what images weigh where they are mixed into others: not
+    0 for those left out, whose labels must come along.
     """
 
     images: Any
@@ -52,6 +53,7 @@ class Batch(NamedTuple):
     weights: Any
     key: Any
     asked: Any = None
+    mixed_weights: Any = None
 
 
 class TrainState(NamedTuple):
@@ -172,9 +174,14 @@ def make_train_step(
         if augment is not None:
             drawn = augment.params(jax.random.wrap_key_data(batch.key), rows, x.shape[1:])
             x = augment.apply(drawn, x)
-            weight, weight_of_positive = (
-                augment.apply_labels(drawn, values) for values in (weight, weight_of_positive)
-            )
+            if augment.mixes:
+                taught = weight > 0
+                if batch.mixed_weights is not None:
+                    weight = jnp.asarray(batch.mixed_weights)[:rows]
+                weight, weight_of_positive = (
+                    jnp.where(taught, augment.apply_labels(drawn, values), 0.0)
+                    for values in (weight, weight * target)
+                )
         gradient = jax.value_and_grad(loss_of, has_aux=True)
         (_, (loss, other)), grads = gradient(
             state.weights, state.other, x, (weight, weight_of_positive), state.scaling

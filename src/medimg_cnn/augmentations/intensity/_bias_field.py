@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from medimg_cnn._validation import check_integer
 from medimg_cnn.augmentations._arrays import per_image
 from medimg_cnn.augmentations._base import Augmentation, Params, register
-from medimg_cnn.augmentations._checks import check_images
+from medimg_cnn.augmentations._checks import check_drawn
 
 __all__ = ["BiasField"]
 
@@ -68,7 +68,7 @@ class BiasField(Augmentation):
 
     def apply(self, params: Params, images: jax.Array) -> jax.Array:
         """Multiply by the field, of mean 1, and clip."""
-        images = check_images("images", images)
+        images = check_drawn(params, images)
         rows, columns = (_legendre(size, self.order) for size in images.shape[1:3])
         log_field = jnp.einsum("hi,nij,wj->nhw", rows, params["coefficients"], columns, precision="highest")
         field = jnp.exp(log_field)

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from medimg_cnn.augmentations._base import Augmentation, Params, register
-from medimg_cnn.augmentations._checks import check_images
+from medimg_cnn.augmentations._checks import check_drawn
 
 __all__ = ["Blur"]
 
@@ -53,7 +53,7 @@ class Blur(Augmentation):
 
     def apply(self, params: Params, images: jax.Array) -> jax.Array:
         """Blur the rows, then the columns."""
-        images = check_images("images", images)
+        images = check_drawn(params, images)
         sigma = params["sigma"][:, None]
         reach = math.ceil(3 * self.sigma)
         distance = jnp.arange(-reach, reach + 1, dtype=jnp.float32)[None]

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from medimg_cnn._validation import check_integer
 from medimg_cnn.augmentations._arrays import between, per_image
 from medimg_cnn.augmentations._base import Augmentation, Params, register
-from medimg_cnn.augmentations._checks import check_images
+from medimg_cnn.augmentations._checks import check_drawn
 
 __all__ = ["CLAHE"]
 
@@ -70,7 +70,7 @@ class CLAHE(Augmentation):
 
     def apply(self, params: Params, images: jax.Array) -> jax.Array:
         """Equalise and blend; not computed at all where no image was drawn."""
-        images = check_images("images", images)
+        images = check_drawn(params, images)
         amount = params["amount"]
         result: jax.Array = jax.lax.cond(
             (amount > 0).any(), lambda plain: self._blended(plain, amount), lambda plain: plain, images

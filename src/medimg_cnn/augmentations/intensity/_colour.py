@@ -12,7 +12,7 @@ import numpy as np
 
 from medimg_cnn._validation import explain
 from medimg_cnn.augmentations._base import Augmentation, Params, register
-from medimg_cnn.augmentations._checks import check_images
+from medimg_cnn.augmentations._checks import check_drawn
 from medimg_cnn.errors import ArgumentError
 
 __all__ = ["ColourJitter", "StainJitter"]
@@ -72,7 +72,7 @@ class StainJitter(Augmentation):
 
     def apply(self, params: Params, images: jax.Array) -> jax.Array:
         """Change the amounts of the stains and clip."""
-        images = check_images("images", images)
+        images = check_drawn(params, images)
         _check_colour(self, images.shape[-1])
         from_density = np.linalg.inv(_STAINS)
         density = -jnp.log(jnp.clip(images, 1 / 255, 1.0))
@@ -130,7 +130,7 @@ class ColourJitter(Augmentation):
 
     def apply(self, params: Params, images: jax.Array) -> jax.Array:
         """Multiply the channels, change the saturation, clip."""
-        images = check_images("images", images)
+        images = check_drawn(params, images)
         _check_colour(self, images.shape[-1])
         lit = images * params["gain"][:, None, None, :]
         grey = sum(lit[..., k] * float(_LUMINANCE[k]) for k in range(3))

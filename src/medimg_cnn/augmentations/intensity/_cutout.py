@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from medimg_cnn._validation import check_integer
 from medimg_cnn.augmentations._base import Augmentation, Params, register
-from medimg_cnn.augmentations._checks import check_images
+from medimg_cnn.augmentations._checks import check_drawn
 
 __all__ = ["Cutout"]
 
@@ -71,7 +71,7 @@ class Cutout(Augmentation):
 
     def apply(self, params: Params, images: jax.Array) -> jax.Array:
         """Fill the rectangles."""
-        images = check_images("images", images)
+        images = check_drawn(params, images)
         height, width = images.shape[1:3]
         y, x = jnp.arange(height)[None, :, None, None], jnp.arange(width)[None, None, :, None]
         for hole in range(self.holes):

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from medimg_cnn.augmentations._arrays import per_image
 from medimg_cnn.augmentations._base import Augmentation, Params, register
-from medimg_cnn.augmentations._checks import check_images
+from medimg_cnn.augmentations._checks import check_drawn
 from medimg_cnn.augmentations.intensity._random_field import normal_field
 
 __all__ = ["Noise", "Speckle"]
@@ -63,7 +63,7 @@ class Noise(_NoiseBase):
 
     def apply(self, params: Params, images: jax.Array) -> jax.Array:
         """Add the noise and clip."""
-        images = check_images("images", images)
+        images = check_drawn(params, images)
         field = normal_field(params["seed"], images.shape[1:])
         return jnp.clip(images + per_image(params["sigma"]) * field, 0.0, 1.0)
 
@@ -92,6 +92,6 @@ class Speckle(_NoiseBase):
 
     def apply(self, params: Params, images: jax.Array) -> jax.Array:
         """Multiply and clip."""
-        images = check_images("images", images)
+        images = check_drawn(params, images)
         field = normal_field(params["seed"], images.shape[1:])
         return jnp.clip(images + images * (per_image(params["sigma"]) * field), 0.0, 1.0)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from medimg_cnn.augmentations._arrays import per_image
 from medimg_cnn.augmentations._base import Augmentation, Params, register
-from medimg_cnn.augmentations._checks import check_images
+from medimg_cnn.augmentations._checks import check_drawn
 
 __all__ = ["Brightness", "Contrast", "Gamma", "WindowJitter"]
 
@@ -52,7 +52,7 @@ class Brightness(Augmentation):
 
     def apply(self, params: Params, images: jax.Array) -> jax.Array:
         """Add and clip."""
-        images = check_images("images", images)
+        images = check_drawn(params, images)
         return jnp.clip(images + per_image(params["added"]), 0.0, 1.0)
 
 
@@ -93,7 +93,7 @@ class Contrast(Augmentation):
 
     def apply(self, params: Params, images: jax.Array) -> jax.Array:
         """Stretch about the mean and clip."""
-        images = check_images("images", images)
+        images = check_drawn(params, images)
         mean = images.mean(axis=(1, 2, 3), keepdims=True)
         # In this form a factor of 1 adds exactly nothing.
         return jnp.clip(images + (per_image(params["factor"]) - 1.0) * (images - mean), 0.0, 1.0)
@@ -134,7 +134,7 @@ class Gamma(Augmentation):
 
     def apply(self, params: Params, images: jax.Array) -> jax.Array:
         """Raise to the power."""
-        images = check_images("images", images)
+        images = check_drawn(params, images)
         exponent = per_image(params["exponent"])
         # exp and log are rounded, so an exponent of 1 must be passed around them.
         powered = jnp.exp(exponent * jnp.log(jnp.clip(images, 1e-12, 1.0)))
@@ -189,7 +189,7 @@ class WindowJitter(Augmentation):
 
     def apply(self, params: Params, images: jax.Array) -> jax.Array:
         """Redraw through the new window and clip."""
-        images = check_images("images", images)
+        images = check_drawn(params, images)
         slope = 1.0 / per_image(params["width"])
         # (value - 0.5 - centre) / width + 0.5, arranged so that the old window adds exactly nothing.
         offset = 0.5 * (1.0 - slope) - per_image(params["centre"]) * slope

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from medimg_cnn.augmentations._base import Params, register
-from medimg_cnn.augmentations._checks import check_images
-from medimg_cnn.augmentations.mixing._mixing import MixingAugmentation
+from medimg_cnn.augmentations._checks import check_drawn, check_masks
+from medimg_cnn.augmentations.mixing._mixing import MixingAugmentation, partners
 
 __all__ = ["CutMix"]
 
@@ -69,11 +69,11 @@ class CutMix(MixingAugmentation):
 
     def apply(self, params: Params, images: jax.Array) -> jax.Array:
         """Paste the rectangles of the partners."""
-        return _paste(params, check_images("images", images))
+        return _paste(params, check_drawn(params, images))
 
     def apply_masks(self, params: Params, masks: jax.Array) -> jax.Array:
         """Paste the same rectangles of the partners' masks."""
-        return _paste(params, masks)
+        return _paste(params, check_masks(params, masks))
 
 
 def _paste(params: Params, images: jax.Array) -> jax.Array:
@@ -83,4 +83,4 @@ def _paste(params: Params, images: jax.Array) -> jax.Array:
         params[side][:, None, None, None] for side in ("top", "left", "bottom", "right")
     )
     inside = (y >= top) & (y < bottom) & (x >= left) & (x < right)
-    return jnp.where(inside, images[params["partner"]], images)
+    return jnp.where(inside, images[partners(params)], images)

@@ -13,9 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from medimg_cnn._validation import explain
 from medimg_cnn.augmentations._base import Augmentation, Params
+from medimg_cnn.augmentations._checks import check_rows
+from medimg_cnn.errors import ArgumentError
 
-__all__ = ["MixingAugmentation"]
+__all__ = ["MixingAugmentation", "partners"]
 
 _QUANTILES = 1024
 
@@ -43,8 +46,9 @@ class MixingAugmentation(Augmentation):
 
     def apply_labels(self, params: Params, labels: jax.Array) -> jax.Array:
         """Mix the labels, (n,) or (n, ...), by the weights with which the images were mixed."""
+        check_rows(params, labels.shape[0])
         weight = params["weight"].reshape(-1, *(1 for _ in labels.shape[1:]))
-        return labels + (1.0 - weight) * (labels[params["partner"]] - labels)
+        return labels + (1.0 - weight) * (labels[partners(params)] - labels)
 
     @abstractmethod
     def apply_masks(self, params: Params, masks: jax.Array) -> jax.Array:
@@ -65,6 +69,24 @@ class MixingAugmentation(Augmentation):
         share = jnp.interp(drawn[0] * (_QUANTILES - 1), jnp.arange(_QUANTILES, dtype=jnp.float32), table)
         weight = jnp.where(chosen, jnp.maximum(share, 1.0 - share), 1.0)
         return partner, weight, drawn[1:]
+
+
+def partners(params: Params) -> jax.Array:
+    """Return the places of the other images, (n,) int32; outside of ``jax.jit`` one that is none is refused."""
+    partner = params["partner"]
+    if not isinstance(partner, jax.core.Tracer):
+        values = np.asarray(partner)
+        outside = values[(values < 0) | (values >= values.size)]
+        if outside.size:
+            raise ArgumentError(
+                explain(
+                    "params",
+                    f"must name partners from 0 to {values.size - 1}, their places in the batch",
+                    int(outside[0]),
+                    "Draw for these images, all of them.",
+                )
+            )
+    return partner
 
 
 @cache

@@ -9,8 +9,8 @@ import jax
 
 from medimg_cnn.augmentations._arrays import per_image
 from medimg_cnn.augmentations._base import Params, register
-from medimg_cnn.augmentations._checks import check_images
-from medimg_cnn.augmentations.mixing._mixing import MixingAugmentation
+from medimg_cnn.augmentations._checks import check_drawn
+from medimg_cnn.augmentations.mixing._mixing import MixingAugmentation, partners
 from medimg_cnn.errors import ArgumentError
 
 __all__ = ["MixUp"]
@@ -53,8 +53,8 @@ class MixUp(MixingAugmentation):
 
     def apply(self, params: Params, images: jax.Array) -> jax.Array:
         """Average with the partners."""
-        images = check_images("images", images)
-        other = images[params["partner"]]
+        images = check_drawn(params, images)
+        other = images[partners(params)]
         return images + (1.0 - per_image(params["weight"])) * (other - images)
 
     def apply_masks(self, params: Params, masks: jax.Array) -> NoReturn:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from medimg_cnn._validation import check_choice, check_fraction
 from medimg_cnn.augmentations._base import Augmentation, Params
-from medimg_cnn.augmentations._checks import check_images
+from medimg_cnn.augmentations._checks import check_drawn, check_masks
 from medimg_cnn.augmentations.spatial._affine_map import AffineMap
 from medimg_cnn.augmentations.spatial._sample import Border, sample
 
@@ -51,11 +51,11 @@ class SpatialAugmentation(Augmentation):
 
     def apply(self, params: Params, images: jax.Array) -> jax.Array:
         """Move the pixels, float32 (n, height, width, channels), sampled bilinearly."""
-        return resample([(self, params)], check_images("images", images))
+        return resample([(self, params)], check_drawn(params, images))
 
     def apply_masks(self, params: Params, masks: jax.Array) -> jax.Array:
         """Move the pixels of masks (n, height, width, channels), sampled by nearest neighbour; 0 comes from outside."""
-        return resample([(self, params)], masks, nearest=True)
+        return resample([(self, params)], check_masks(params, masks), nearest=True)
 
 
 @dataclass(frozen=True, kw_only=True)
