@@ -127,7 +127,7 @@ class Loop:
         self._labels = train.labels.astype(np.float32)
         negative, positive = self.imbalance.weights
         self._weights = np.where(train.labels == 1, positive, negative).astype(np.float32)
-        weights = self._start_from_shifted_odds(model)
+        weights = self.imbalance.starting_weights(model)
         other = [variable.value for variable in model.non_trainable_variables]
         self._state = TrainState(
             weights=devices.copy(weights),
@@ -394,15 +394,6 @@ class Loop:
                     f"Weights became infinite or NaN in the step before step {self.index + 1} of epoch {self.epoch}. "
                     + self._batch_words((self.index - 1) % self.steps_per_epoch)
                 )
-
-    def _start_from_shifted_odds(self, model: Any) -> HostArrays:
-        """Shift the last bias by what the treatment of the classes does to the odds, so that it need not be learnt."""
-        bias = model.get_layer("logit").bias
-        weights = on_host([variable.value for variable in model.trainable_variables])
-        for index, variable in enumerate(model.trainable_variables):
-            if bias is not None and variable is bias:
-                weights[index] = np.asarray(self.imbalance.start(weights[index]), np.float32)
-        return weights
 
 
 def _check_copies(model: Any) -> None:

@@ -75,7 +75,9 @@ class Trainer:
 
     Args:
         model: what ``build_cnn`` returned, or any ``keras.Model`` whose last layers are a "logit" of
-            one unit and a sigmoid. Training starts from the weights it has.
+            one unit and a sigmoid. Training starts from the weights it has. Only the last bias is moved, and only
+            where the last kernel is all zeros, as ``build_cnn`` leaves it: by what class weights, balanced sampling,
+            logit adjustment and focal loss do to the odds, so that it need not be learnt.
         augment: an augmentation, applied to training images only, inside the compiled step.
         epochs: see ``TrainerConfig`` for this and every following option up to ``seed``.
         directory: where to write ``model.keras``, ``result.json``, ``run.json``, ``history.csv`` and
