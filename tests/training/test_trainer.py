@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
@@ -325,6 +326,26 @@ def test_a_loss_that_is_not_finite_names_the_batch(make_source: Make, tmp_path: 
             train, validation
         )
     assert not (tmp_path / "run" / "result.json").exists()
+
+
+def test_all_images_of_a_batch_that_fails_are_named_in_the_events(make_source: Make, tmp_path: Path) -> None:
+    train, validation = make_source(80), make_source(20, part="validation", seed=1)
+    train.images[:] = np.nan
+    with pytest.raises(TrainingError, match="and 6 others") as caught:
+        Trainer(model(), epochs=1, batch_size=70, directory=tmp_path, progress=False).fit(train, validation)
+    named = set(re.findall(r"train_\d+", str(caught.value)))
+    last = json.loads((tmp_path / "events.jsonl").read_text().splitlines()[-1])
+    assert (last["event"], len(named), len(set(last["sample_ids"]))) == ("failed", 64, 70)
+    assert named < set(last["sample_ids"]) < set(train.sample_ids)
+
+
+def test_weights_that_are_not_finite_are_found_before_the_first_step(
+    make_source: Make, tmp_path: Path
+) -> None:
+    broken = model()
+    broken.layers[1].kernel.assign(broken.layers[1].kernel * np.inf)
+    with pytest.raises(ArgumentError, match=r"finite before the first step; 72 of the 72 .*kernel' are inf"):
+        Trainer(broken, directory=tmp_path, progress=False).fit(make_source(20), None)
 
 
 def test_a_run_is_written_and_read_back(make_source: Make, tmp_path: Path) -> None:

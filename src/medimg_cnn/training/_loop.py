@@ -11,11 +11,10 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 
-from medimg_cnn._keras import keras
 from medimg_cnn._types import FloatVector, IntVector
-from medimg_cnn._variables import blank, duplicate, unfilled
+from medimg_cnn._variables import blank, duplicate
 from medimg_cnn.artifacts import EpochRecord
-from medimg_cnn.errors import ArgumentError, ArtifactError, TrainingError
+from medimg_cnn.errors import ArtifactError, TrainingError
 from medimg_cnn.training._config import TrainerConfig
 from medimg_cnn.training._devices import Devices, copied
 from medimg_cnn.training._imbalance import Imbalance
@@ -34,11 +33,13 @@ from medimg_cnn.training._step import (
     make_optimizer,
     make_train_step,
 )
-from medimg_cnn.training._variants import altered, faster, variant
+from medimg_cnn.training._variants import check_copies, check_start, faster, variant
 
 __all__ = ["Kept", "Loop", "Watcher"]
 
 _PREDICTION_BATCH = 128
+_NAMED = 64
+"""Images that an error names of its batch; the folder's events name all."""
 
 
 class Watcher(Protocol):
@@ -96,6 +97,7 @@ class Loop:
         selection: says which epoch that is.
         imbalance: how the classes are treated.
         devices: that batches are divided among.
+        suspects: ids of the batch that a loss or a weight was not finite after; empty where that did not happen.
     """
 
     def __init__(
@@ -108,7 +110,8 @@ class Loop:
         *,
         devices: Devices | None = None,
     ) -> None:
-        _check_copies(model)
+        check_copies(model)
+        check_start(model)
         self.config, self.train, self.validation = config, train, validation
         self.devices = devices = Devices(1) if devices is None else devices
         self.batch_size = min(config.batch_size, train.n)
@@ -144,6 +147,7 @@ class Loop:
         self.records: list[EpochRecord] = []
         self.selection = Selection.of(epochs=self.epochs, patience=config.patience)
         self.kept: Kept | None = None
+        self.suspects: tuple[str, ...] = ()
         self._losses: list[jax.Array | float] = []
         self._checked = 0
         self._order = np.zeros(0, np.int64)
@@ -380,11 +384,12 @@ class Loop:
         return self._order[index * self.batch_size : (index + 1) * self.batch_size]
 
     def _batch_words(self, index: int) -> str:
-        rows = self._rows(index)
-        names = ", ".join(self.train.sample_ids[rows][:8])
+        self.suspects = tuple(self.train.sample_ids[self._rows(index)].tolist())
+        more = len(self.suspects) - _NAMED
+        names = ", ".join(self.suspects[:_NAMED]) + (f" and {more} others" if more > 0 else "")
         return (
-            f"The batch held {names}{' and others' if rows.size > 8 else ''}. Look at these images, or lower "
-            f"learning_rate (now {self.config.learning_rate:g})."
+            f"The batch held {names}. Look at these images, or lower learning_rate (now "
+            f"{self.config.learning_rate:g})."
         )
 
     def _check_finite(self, values: HostArrays) -> None:
@@ -394,23 +399,6 @@ class Loop:
                     f"Weights became infinite or NaN in the step before step {self.index + 1} of epoch {self.epoch}. "
                     + self._batch_words((self.index - 1) % self.steps_per_epoch)
                 )
-
-
-def _check_copies(model: Any) -> None:
-    """See before the training that the kept weights can be put into a copy of the model after it."""
-    try:
-        copy = unfilled(lambda: keras.models.clone_model(model))
-        lost = altered(copy, model)
-    except Exception as error:
-        raise ArgumentError(
-            f"model: Keras must be able to copy it (each layer of your own needs get_config); copying failed "
-            f"({type(error).__name__}: {str(error)[:200]})."
-        ) from error
-    if lost is not None:
-        raise ArgumentError(
-            f"model: Keras must be able to copy it as it is; {lost!r} was set after the layer was made and is not in "
-            "its get_config. Put it there."
-        )
 
 
 def _number(value: Any) -> Any:

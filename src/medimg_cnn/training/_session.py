@@ -136,7 +136,7 @@ class Session:
             with kept_memory():
                 kept = self._loop.run(self)
         except TrainingError as error:
-            log_event(self.folder, "failed", message=str(error))
+            log_event(self.folder, "failed", message=str(error), sample_ids=self._loop.suspects)
             if self._checkpoints is not None and self._checkpoints.newest >= 0:
                 error.add_note(f"Checkpoint {self._checkpoints.newest} in {self.folder} is from before this.")
             raise

@@ -241,7 +241,7 @@ class Trainer:
             had, so that each call of ``fit`` (each fold, say) starts from the same ones.
 
         Raises:
-            ArgumentError: the images do not fit the model, one of the two is the test split, training holds one class
+            ArgumentError: the images do not fit the model, a weight of it is not finite, one of the two is the test split, training holds one class
                 only, or validation has other classes or shares a patient with training; or ``directory`` cannot take
                 the run.
             DataError: after ``resume``, the images are not those that the run began with.
