@@ -22,7 +22,14 @@ import pytest
 import medimg_cnn as mc
 from medimg_cnn._keras import keras
 from medimg_cnn.augmentations import Flip, MixUp, Noise, PerImage
-from medimg_cnn.errors import ArgumentError, ArtifactError, DataError, MedimgCnnWarning, TrainingError
+from medimg_cnn.errors import (
+    ArgumentError,
+    ArtifactError,
+    DataError,
+    ImageReadError,
+    MedimgCnnWarning,
+    TrainingError,
+)
 from medimg_cnn.training import Run, Trainer, TrainingInterrupted, load_run
 from medimg_cnn.training._checkpoints import Checkpoints
 from medimg_cnn.training._source import ImageSource
@@ -413,6 +420,18 @@ def test_a_run_in_the_way_is_not_replaced(sources: Any, tmp_path: Path) -> None:
     # One that did not get past its first steps is of no use to anyone.
     stopped(tmp_path / "other", sources, 3, die)
     Trainer(model(), directory=tmp_path / "other", **(OPTIONS | {"epochs": 1})).fit(*sources)
+
+
+def test_a_run_is_not_deleted_for_one_that_cannot_begin(
+    sources: Any, make_source: Make, tmp_path: Path
+) -> None:
+    before = Trainer(model(), directory=tmp_path, **(OPTIONS | {"epochs": 1})).fit(*sources)
+    new = Trainer(model(), directory=tmp_path, overwrite=True, **OPTIONS)
+    unreadable = Stop(sources[1], 1, fail(ImageReadError("phantoms/7.png: is damaged")))
+    with pytest.raises(ImageReadError, match="is damaged"):
+        new.fit(sources[0], unreadable)
+    assert values(load_run(tmp_path)) == values(before)
+    assert json.loads((tmp_path / "events.jsonl").read_text().splitlines()[-1])["event"] == "finished"
 
 
 def test_two_processes_do_not_train_in_one_folder(sources: Any, tmp_path: Path) -> None:

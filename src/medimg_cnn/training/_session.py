@@ -89,10 +89,10 @@ class Session:
         loop = self._loop
         start = loop.snapshot()
         reserve(self.folder, _size(start), copies=KEEP + 1)
-        clear(self.folder)
         digests = {"train": image_digests(loop.train)}
         if loop.validation is not None:
             digests["validation"] = image_digests(loop.validation)
+        clear(self.folder)  # after all that can be refused: an old run goes only when this one can begin
         write_start(self.folder, model, digests)
         self._checkpoints.save(start, wait=True)
         record.save(self.folder)

@@ -82,7 +82,8 @@ class Trainer:
         epochs: see ``TrainerConfig`` for this and every following option up to ``seed``.
         directory: where to write ``model.keras``, ``result.json``, ``run.json``, ``history.csv`` and
             ``events.jsonl``; None: nothing is written. While it trains, the two newest checkpoints are there too.
-        overwrite: whether a run in ``directory`` may be replaced.
+        overwrite: whether a run in ``directory`` may be replaced; it is deleted when all images have been read once
+            and nothing was refused.
         checkpoint_steps: how many steps a kill may cost at most, at least 1; None: an epoch. Checkpoints are written
             beside the training, at the end of every epoch and every half of these steps.
         devices: among how many of this process's devices each batch is divided, or "all". What is trained does not
@@ -278,6 +279,7 @@ class Trainer:
                     else b""
                 )
                 record = self._record(loop, model, environment)
+                observers = self._observers(record if unfinished is None else unfinished.record, loop)
             if devices.together:
                 same(devices, self._facts(record))
             if unfinished is not None:
@@ -285,7 +287,7 @@ class Trainer:
             else:
                 with all_or_none(devices):
                     session.begin(record, model)
-            session.observe(self._observers(record if unfinished is None else unfinished.record, loop))
+            session.observe(observers)
             try:
                 kept = session.run()
                 with all_or_none(devices):
