@@ -12,7 +12,9 @@ import os
 import shutil
 import tempfile
 import warnings
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from medimg_cnn.artifacts._files import to_json_text, write_json
 from medimg_cnn.errors import ArgumentError, ArtifactError, MedimgCnnWarning
 from medimg_cnn.training._snapshot import Snapshot, pack, unpack
 
-__all__ = ["KEEP", "Checkpoints", "reserve"]
+__all__ = ["KEEP", "Checkpoints", "reserve", "room"]
 
 KEEP = 2
 """Checkpoints that stay; the older one is for the case that the newer one is damaged."""
@@ -217,17 +219,27 @@ def reserve(folder: Path, nbytes: int, *, copies: int) -> None:
     Raises:
         ArgumentError: they cannot.
     """
+    needed = f"what the run still writes, {copies * nbytes / 1e6:.1f} MB of checkpoints and the model"
+    with room(folder, needed), tempfile.TemporaryDirectory(dir=folder, prefix=".reserve-") as name:
+        for copy in range(copies):
+            with (Path(name) / str(copy)).open("wb") as stream:
+                _allocate(stream.fileno(), nbytes)
+
+
+@contextmanager
+def room(folder: Path, needed: str) -> Iterator[None]:
+    """Say in words what there is no room for, where writing it before the first step fails.
+
+    Raises:
+        ArgumentError: it does.
+    """
     try:
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".reserve-") as name:
-            for copy in range(copies):
-                with (Path(name) / str(copy)).open("wb") as stream:
-                    _allocate(stream.fileno(), nbytes)
+        yield
     except OSError as error:
         free = shutil.disk_usage(folder).free / 1e6
         raise ArgumentError(
-            f"directory: {folder} must have room for what the run still writes, {copies * nbytes / 1e6:.1f} MB of "
-            f"checkpoints and the model; {free:.1f} MB are free ({error.strerror}). Free some space, or pass another "
-            "directory."
+            f"directory: {folder} must have room for {needed}; {free:.1f} MB are free ({error.strerror or error}). "
+            "Free some space, or pass another directory."
         ) from error
 
 

@@ -13,7 +13,7 @@ from typing import Self
 
 from medimg_cnn.artifacts import EpochRecord, FitResult
 from medimg_cnn.errors import TrainingError
-from medimg_cnn.training._checkpoints import KEEP, Checkpoints, reserve
+from medimg_cnn.training._checkpoints import KEEP, Checkpoints, reserve, room
 from medimg_cnn.training._directory import clear, held, write_history
 from medimg_cnn.training._identity import image_digests
 from medimg_cnn.training._loop import Kept, Loop
@@ -92,10 +92,11 @@ class Session:
         digests = {"train": image_digests(loop.train)}
         if loop.validation is not None:
             digests["validation"] = image_digests(loop.validation)
-        clear(self.folder)  # after all that can be refused: an old run goes only when this one can begin
-        write_start(self.folder, model, digests)
-        self._checkpoints.save(start, wait=True)
-        record.save(self.folder)
+        with room(self.folder, "the run's record and the model that it begins with"):
+            clear(self.folder)  # after all that can be refused: an old run goes only when this one can begin
+            write_start(self.folder, model, digests)
+            self._checkpoints.save(start, wait=True)
+            record.save(self.folder)
         log_event(self.folder, "begun", seed=loop.config.seed, epochs=loop.epochs, steps=loop.steps_per_epoch)
 
     def go_on(self) -> None:

@@ -17,6 +17,7 @@ from medimg_cnn._types import PathLike
 from medimg_cnn._validation import check_integer
 from medimg_cnn.errors import ArgumentError, TrainingError
 from medimg_cnn.training._callbacks import CallbackObserver, check_callbacks
+from medimg_cnn.training._checkpoints import room
 from medimg_cnn.training._config import (
     CalibrationMethod,
     Loss,
@@ -273,11 +274,10 @@ class Trainer:
                 loop = Loop(self._logit_model, self.augment, self.config, train, validation, devices=devices)
                 session = Session(loop, folder, checkpoint_steps=self._checkpoint_steps, show=self._progress)
                 stack.enter_context(session)
-                model = (
-                    model_bytes(self.model, folder)
-                    if unfinished is None and devices.leads and folder
-                    else b""
-                )
+                model = b""
+                if unfinished is None and devices.leads and folder is not None:
+                    with room(folder, "the model that the run begins with"):
+                        model = model_bytes(self.model, folder)
                 record = self._record(loop, model, environment)
                 observers = self._observers(record if unfinished is None else unfinished.record, loop)
             if devices.together:
