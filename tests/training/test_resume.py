@@ -36,6 +36,7 @@ from medimg_cnn.training._source import ImageSource
 
 Make = Callable[..., Any]
 AUGMENT = Flip() | Noise(sigma=0.05) | MixUp(alpha=0.2)
+EVENTS_OF_CHECKPOINTS = ("checkpoint", "checkpoint failed")
 OPTIONS: dict[str, Any] = {"epochs": 3, "batch_size": 8, "seed": 3, "progress": False}
 
 
@@ -338,6 +339,38 @@ def test_a_nan_never_gets_into_a_checkpoint(sources: Any, tmp_path: Path) -> Non
     assert events[-1]["event"] == "failed"
 
 
+def test_events_name_checkpoints_that_are_whole_and_those_that_failed(
+    sources: Any, tmp_path: Path
+) -> None:
+    import resource
+
+    train, validation = sources
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill() -> None:  # enough for a line of events, not for a checkpoint
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+
+    def give_up() -> None:
+        raise MemoryError("no more")
+
+    image = keras.layers.Input((12, 12, 1))
+    x = keras.layers.Dense(64, activation="relu")(keras.layers.Flatten()(image))
+    wide = keras.Model(image, keras.layers.Activation("sigmoid")(keras.layers.Dense(1, name="logit")(x)))
+    stop = Stop(Stop(train, 9, fill), 14, give_up)
+    try:
+        with said("checkpoint could not be written"), pytest.raises(MemoryError, match="no more") as caught:
+            Trainer(wide, directory=tmp_path, **OPTIONS).fit(stop, validation)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    events = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    said_of = {name: [e["number"] for e in events if e["event"] == name] for name in EVENTS_OF_CHECKPOINTS}
+    assert said_of == {"checkpoint": [0, 5], "checkpoint failed": [11]}
+    assert sorted(int(p.name) for p in (tmp_path / "checkpoints").iterdir() if p.is_dir()) == [0, 5]
+    assert events[-1]["event"] == "failed"
+    assert events[-1]["message"] == "MemoryError: no more"
+    assert caught.value.__notes__ == [f"Checkpoint 5 in {tmp_path} is from before this."]
+
+
 def test_what_changed_in_the_data_is_said(sources: Any, make_source: Make, tmp_path: Path) -> None:
     folder = stopped(tmp_path / "run", sources, 9, interrupt)
     train, validation = sources
@@ -512,7 +545,7 @@ def test_the_folder_says_what_was_done(sources: Any, tmp_path: Path) -> None:
     assert record["train"]["fingerprint"]["content"] == "c"
     assert {"jax", "keras", "orbax-checkpoint", "python"} <= record["environment"].keys()
     events = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
-    assert [event["event"] for event in events if event["event"] != "checkpoint"] == [
+    assert [event["event"] for event in events if event["event"] not in EVENTS_OF_CHECKPOINTS] == [
         "begun",
         *["epoch"] * 3,
         "finished",

@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,12 +37,15 @@ class Checkpoints:
 
     Args:
         folder: made where it does not exist. Numbered folders in it are checkpoints; other files are left alone.
+        told: called with an event and figures of it when a checkpoint is whole, in the thread that writes, or could
+            not be written.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, *, told: Callable[..., object] = lambda event, **figures: None) -> None:
+        self.folder, self._told = folder, told
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
         self._pending: Future[None] | None = None
+        self._writing = -1
         self._manager: Any = None
         self._saved = -1
 
@@ -96,7 +99,7 @@ class Checkpoints:
         self.wait()
         if snapshot.number == self._saved:
             return
-        self._pending = self._writer.submit(self._write, snapshot)
+        self._pending, self._writing = self._writer.submit(self._write, snapshot), snapshot.number
         if wait:
             self.wait()
 
@@ -111,6 +114,7 @@ class Checkpoints:
             self._forget_manager()
             self._remove_unfinished()
             reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+            self._told("checkpoint failed", number=self._writing, message=str(reason)[:200])
             kept = max(self._numbers(), default=None)
             warnings.warn(
                 f"{self.folder}: the checkpoint could not be written ({str(reason)[:200]}). Training goes on; "
@@ -182,6 +186,7 @@ class Checkpoints:
         content = {"files": _hashes(folder)}
         write_json(folder / _MANIFEST, kind=_FORMAT, version=_VERSION, content=content)
         self._saved = snapshot.number
+        self._told("checkpoint", number=snapshot.number)
 
     def _read(self, number: int) -> Snapshot:
         import orbax.checkpoint as ocp

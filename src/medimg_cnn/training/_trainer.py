@@ -34,7 +34,7 @@ from medimg_cnn.training._imbalance import warn_of_smoothing
 from medimg_cnn.training._loop import Kept, Loop
 from medimg_cnn.training._observers import Observer, Observers
 from medimg_cnn.training._outcome import describe, fit_result
-from medimg_cnn.training._record import RunRecord, log_event, model_bytes
+from medimg_cnn.training._record import RunRecord, model_bytes
 from medimg_cnn.training._resume import Unfinished, read_unfinished
 from medimg_cnn.training._run import RESULT_FILE, Run, load_run
 from medimg_cnn.training._session import Session
@@ -349,7 +349,6 @@ class Trainer:
             try:
                 result = finish_run(folder, model, result)
             except OSError as error:
-                log_event(folder, "failed", message=str(error))
                 failure = TrainingError(
                     f"directory: the run is trained, but could not be written to {folder} ({error.strerror or error}). "
                     "It is in this exception's attribute run (sys.last_value.run in a notebook). Free some space; then "
