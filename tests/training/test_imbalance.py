@@ -199,11 +199,11 @@ def test_a_trained_model_goes_on_from_the_bias_it_has(options: dict[str, Any]) -
 
 
 def test_a_second_fit_of_a_run_starts_where_the_first_ended(make_source: Any) -> None:
-    train, validation = (simulated(make_source, 200, part=part, seed=1)[0] for part in ("train", "validation"))
+    train, validation = (
+        simulated(make_source, 200, part=part, seed=1)[0] for part in ("train", "validation")
+    )
     options: dict[str, Any] = {"class_weight": "balanced", "epochs": 1, "progress": False}
     first = Trainer(learner(), learning_rate=0.05, **options).fit(train, validation)
     # At so low a rate the second fit changes next to nothing.
     second = Trainer(first.model, learning_rate=1e-9, **options).fit(train, validation)
-    np.testing.assert_allclose(
-        second.predict(validation).logit, first.predict(validation).logit, atol=1e-4
-    )
+    np.testing.assert_allclose(second.predict(validation).logit, first.predict(validation).logit, atol=1e-4)

@@ -339,9 +339,7 @@ def test_a_nan_never_gets_into_a_checkpoint(sources: Any, tmp_path: Path) -> Non
     assert events[-1]["event"] == "failed"
 
 
-def test_events_name_checkpoints_that_are_whole_and_those_that_failed(
-    sources: Any, tmp_path: Path
-) -> None:
+def test_events_name_checkpoints_that_are_whole_and_those_that_failed(sources: Any, tmp_path: Path) -> None:
     import resource
 
     train, validation = sources

@@ -39,7 +39,7 @@ from medimg_cnn.training._resume import Unfinished, read_unfinished
 from medimg_cnn.training._run import RESULT_FILE, Run, load_run
 from medimg_cnn.training._session import Session
 from medimg_cnn.training._signals import StopRequested
-from medimg_cnn.training._source import ImageSource, check_augment, check_development
+from medimg_cnn.training._source import ImageSource, check_augment, check_development, check_together
 from medimg_cnn.training._step import logit_model
 from medimg_cnn.training._together import all_or_none, peers, same
 from medimg_cnn.training._tracker import Tracker, TrackerObserver, check_trackers
@@ -244,7 +244,8 @@ class Trainer:
 
         Raises:
             ArgumentError: the images do not fit the model, a weight of it is not finite, one of the two is the test split, training holds one class
-                only, or validation has other classes or shares a patient with training; or ``directory`` cannot take
+                only, or validation has other classes or shares an image or a patient with training (a patient: unless
+                ``load_dataset`` was told ``allow_shared_patients=True``); or ``directory`` cannot take
                 the run.
             DataError: after ``resume``, the images are not those that the run began with.
             ArtifactError: after ``resume``, a checkpoint cannot be read though it may be whole; nothing was deleted.
@@ -385,7 +386,7 @@ class Trainer:
                     "Build the model with build_cnn(data.image_shape)."
                 )
         if validation is not None:
-            _check_together(train, validation)
+            check_together(train, validation)
         elif self.config.calibration != "none":
             raise ArgumentError(
                 f"validation: must be given, because calibration={self.config.calibration!r} is fitted on it. "
@@ -399,25 +400,3 @@ class Trainer:
 
 
 _OPTIONS = [name for name in inspect.signature(Trainer).parameters if name not in {"model", "unknown"}]
-
-
-def _check_together(train: ImageSource, validation: ImageSource) -> None:
-    if tuple(validation.classes) != tuple(train.classes):
-        raise ArgumentError(
-            f"validation: must have the classes (negative, positive) = {tuple(train.classes)} of train; "
-            f"got {tuple(validation.classes)}. Load both with the same positive=."
-        )
-    same = train.fingerprint is not None and train.fingerprint == validation.fingerprint
-    if same and np.intersect1d(train.sample_ids, validation.sample_ids).size:
-        raise ArgumentError(
-            "validation: must hold other images than train; they share some of one dataset. "
-            "Pass data.train and data.validation."
-        )
-    if train.patient_ids is None or validation.patient_ids is None:
-        return
-    shared = np.intersect1d(train.patient_ids, validation.patient_ids).size
-    if shared and not same:
-        raise ArgumentError(
-            f"validation: must not share patients with train; {shared} are in both. "
-            "Take both from one call of load_dataset, which divides by patient."
-        )
