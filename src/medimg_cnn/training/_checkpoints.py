@@ -38,10 +38,10 @@ class Checkpoints:
     Args:
         folder: made where it does not exist. Numbered folders in it are checkpoints; other files are left alone.
         told: called with an event and figures of it when a checkpoint is whole, in the thread that writes, or could
-            not be written.
+            not be written; None: nobody is told.
     """
 
-    def __init__(self, folder: Path, *, told: Callable[..., object] = lambda event, **figures: None) -> None:
+    def __init__(self, folder: Path, *, told: Callable[..., object] | None = None) -> None:
         self.folder, self._told = folder, told
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
         self._pending: Future[None] | None = None
@@ -114,7 +114,8 @@ class Checkpoints:
             self._forget_manager()
             self._remove_unfinished()
             reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
-            self._told("checkpoint failed", number=self._writing, message=str(reason)[:200])
+            if self._told is not None:
+                self._told("checkpoint failed", number=self._writing, message=str(reason)[:200])
             kept = max(self._numbers(), default=None)
             warnings.warn(
                 f"{self.folder}: the checkpoint could not be written ({str(reason)[:200]}). Training goes on; "
@@ -186,7 +187,8 @@ class Checkpoints:
         content = {"files": _hashes(folder)}
         write_json(folder / _MANIFEST, kind=_FORMAT, version=_VERSION, content=content)
         self._saved = snapshot.number
-        self._told("checkpoint", number=snapshot.number)
+        if self._told is not None:
+            self._told("checkpoint", number=snapshot.number)
 
     def _read(self, number: int) -> Snapshot:
         import orbax.checkpoint as ocp

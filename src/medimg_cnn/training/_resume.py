@@ -23,7 +23,17 @@ from medimg_cnn.training._source import ImageSource
 __all__ = ["Unfinished", "read_unfinished"]
 
 _NONE: Digests = np.zeros(0, np.uint32)
-_MATTERS = ("medimg-cnn", "keras", "jax", "jaxlib", "numpy", "platform", "devices")
+_MATTERS = (
+    "medimg-cnn",
+    "keras",
+    "jax",
+    "jaxlib",
+    "numpy",
+    "platform",
+    "devices",
+    "usable processors",
+    "XLA_FLAGS",
+)
 """What may change the last bits of the weights."""
 
 
@@ -59,9 +69,9 @@ class Unfinished:
             )
 
     def check_environment(self, now: Mapping[str, str]) -> None:
-        """Warn where another version of something, or other devices, go on with the run."""
+        """Warn where another version of something, other devices, processors or flags go on with the run."""
         changed = [
-            f"{name} {before} became {now[name]}"
+            f"{name} {before or 'none'} became {now.get(name) or 'none'}"
             for name, before in self.record.environment.items()
             if name in _MATTERS and now.get(name) != before
         ]

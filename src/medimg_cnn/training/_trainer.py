@@ -243,10 +243,10 @@ class Trainer:
             had, so that each call of ``fit`` (each fold, say) starts from the same ones.
 
         Raises:
-            ArgumentError: the images do not fit the model, a weight of it is not finite, one of the two is the test split, training holds one class
-                only, or validation has other classes or shares an image or a patient with training (a patient: unless
-                ``load_dataset`` was told ``allow_shared_patients=True``); or ``directory`` cannot take
-                the run.
+            ArgumentError: the images do not fit the model, a weight of it is not finite, one of the two is the test
+                split, training holds one class only, or validation has other classes or shares an image or a patient
+                with training (a patient: unless ``load_dataset`` was told ``allow_shared_patients=True``); or
+                ``directory`` cannot take the run.
             DataError: after ``resume``, the images are not those that the run began with.
             ArtifactError: after ``resume``, a checkpoint cannot be read though it may be whole; nothing was deleted.
             TrainingError: the loss became infinite or NaN; the message names the batch's images. Or the trained run
