@@ -340,32 +340,27 @@ def test_a_nan_never_gets_into_a_checkpoint(sources: Any, tmp_path: Path) -> Non
 
 
 def test_events_name_checkpoints_that_are_whole_and_those_that_failed(sources: Any, tmp_path: Path) -> None:
-    import resource
-
     train, validation = sources
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
 
-    def fill() -> None:  # enough for a line of events, not for a checkpoint
-        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    folder, away = tmp_path / "checkpoints", tmp_path / "away"
+
+    def be_in_the_way() -> None:
+        folder.rename(away)
+        folder.write_text("a file where a folder was")
 
     def give_up() -> None:
+        folder.unlink()
+        away.rename(folder)
         raise MemoryError("no more")
 
-    image = keras.layers.Input((12, 12, 1))
-    x = keras.layers.Dense(64, activation="relu")(keras.layers.Flatten()(image))
-    wide = keras.Model(image, keras.layers.Activation("sigmoid")(keras.layers.Dense(1, name="logit")(x)))
-    stop = Stop(Stop(train, 9, fill), 14, give_up)
-    try:
-        with said("checkpoint could not be written"), pytest.raises(MemoryError, match="no more") as caught:
-            Trainer(wide, directory=tmp_path, **OPTIONS).fit(stop, validation)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    stop = Stop(Stop(train, 9, be_in_the_way), 14, give_up)
+    with said("checkpoint could not be written"), pytest.raises(MemoryError, match="no more") as caught:
+        Trainer(model(), directory=tmp_path, **OPTIONS).fit(stop, validation)
     events = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
     said_of = {name: [e["number"] for e in events if e["event"] == name] for name in EVENTS_OF_CHECKPOINTS}
     assert said_of == {"checkpoint": [0, 5], "checkpoint failed": [11]}
-    assert sorted(int(p.name) for p in (tmp_path / "checkpoints").iterdir() if p.is_dir()) == [0, 5]
-    assert events[-1]["event"] == "failed"
-    assert events[-1]["message"] == "MemoryError: no more"
+    assert sorted(int(p.name) for p in folder.iterdir() if p.is_dir()) == [0, 5]
+    assert (events[-1]["event"], events[-1]["message"]) == ("failed", "MemoryError: no more")
     assert caught.value.__notes__ == [f"Checkpoint 5 in {tmp_path} is from before this."]
 
 
