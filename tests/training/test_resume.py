@@ -32,6 +32,7 @@ from medimg_cnn.errors import (
 )
 from medimg_cnn.training import Run, Trainer, TrainingInterrupted, load_run
 from medimg_cnn.training._checkpoints import Checkpoints
+from medimg_cnn.training._recipe import recipe_sha256
 from medimg_cnn.training._source import ImageSource
 
 Make = Callable[..., Any]
@@ -505,8 +506,12 @@ def test_a_model_that_cannot_be_rebuilt_is_asked_for(sources: Any, reference: An
         Trainer.resume(folder)
     image = keras.layers.Input((12, 12, 1))
     other = keras.Model(image, keras.layers.Dense(1, name="logit")(keras.layers.Flatten()(image)))
-    with pytest.raises(ArtifactError, match="not those of this model"):
-        Trainer.resume(folder, model=other, progress=False).fit(*sources)
+    frozen = model()
+    assert recipe_sha256(frozen) == recipe_sha256(model())
+    frozen.layers[1].trainable = False
+    for wrong in (other, model(dropout=0.4), frozen):
+        with pytest.raises(ArgumentError, match=r"model: must be of the recipe .* Build the model as before"):
+            Trainer.resume(folder, model=wrong, progress=False)
     assert values(Trainer.resume(folder, model=model(), progress=False).fit(*sources)) == reference
 
 

@@ -34,6 +34,7 @@ from medimg_cnn.training._imbalance import warn_of_smoothing
 from medimg_cnn.training._loop import Kept, Loop
 from medimg_cnn.training._observers import Observer, Observers
 from medimg_cnn.training._outcome import describe, fit_result
+from medimg_cnn.training._recipe import recipe_sha256
 from medimg_cnn.training._record import RunRecord, model_bytes
 from medimg_cnn.training._resume import Unfinished, read_unfinished
 from medimg_cnn.training._run import RESULT_FILE, Run, load_run
@@ -211,7 +212,7 @@ class Trainer:
 
         Raises:
             ArtifactError: the folder holds no run, or a file of it is damaged.
-            ArgumentError: ``augment`` is needed, or is another one.
+            ArgumentError: ``augment`` is needed, or it or ``model`` is another one.
         """
         refuse_resume_options(unknown, _OPTIONS)
         unfinished = read_unfinished(directory, model=model, augment=augment)
@@ -315,6 +316,7 @@ class Trainer:
             preprocessing=describe(getattr(loop.train, "preprocessing", None)),
             environment=environment,
             id=uuid.uuid4().hex,
+            model_recipe=recipe_sha256(self.model),
         )
 
     def _observers(self, record: RunRecord, loop: Loop) -> Observers:
