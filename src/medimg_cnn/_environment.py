@@ -53,7 +53,6 @@ def environment() -> dict[str, str]:
     found = describe_environment()
     found["backend"] = "jax"
     found["devices"] = ", ".join(str(device) for device in jax.local_devices())
-    found["threads"] = str(_backend.threads())
     found["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "")
     found["convolution flag"] = _backend.convolution_flag()
     found["compilation cache"] = _backend.compilation_cache() or "off"
@@ -73,11 +72,12 @@ def describe_environment(devices: object = None) -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[package] = "not installed"
     found["processors"] = str(os.cpu_count())
+    found["threads"] = str(_backend.threads())  # XLA divides sums among them
     if devices is not None:
         found["devices"] = str(devices)
     # Names only: a value may be a path, as may the whole, which then is that of a file of flags.
     flags = os.environ.get("XLA_FLAGS", "").split()
-    named = [flag.split("=", 1)[0] for flag in flags if flag.startswith("-")]
+    named = sorted({flag.split("=", 1)[0] for flag in flags if flag.startswith("-")})
     found["XLA_FLAGS"] = " ".join(named) if named or not flags else "from a file"
     commit = _git_commit()
     if commit:

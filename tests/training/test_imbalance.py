@@ -182,3 +182,28 @@ def test_the_default_changes_nothing() -> None:
     assert plan.loss(z, labels) == np.average(np.logaddexp(0.0, z) - labels * z, weights=np.ones(10))
     weighted = Imbalance.plan(TrainerConfig(class_weight=(1.0, 3.0)), labels)
     assert weighted.shift == pytest.approx(math.log(3.0))
+
+
+@pytest.mark.parametrize("options", TREATMENTS.values(), ids=TREATMENTS)
+def test_a_trained_model_goes_on_from_the_bias_it_has(options: dict[str, Any]) -> None:
+    labels = (np.arange(100) < 10).astype(np.int8)
+    plan, network = Imbalance.plan(TrainerConfig(**options), labels), learner()
+    last = network.get_layer("logit")
+    last.bias.assign(np.array([-2.0]))
+    kernel, bias = plan.starting_weights(network)
+    assert not kernel.any()
+    np.testing.assert_allclose(bias, plan.start(np.array([-2.0])), rtol=1e-6)
+    last.kernel.assign(np.array([[0.5]]))
+    kernel, bias = plan.starting_weights(network)
+    np.testing.assert_array_equal((kernel[0, 0], bias[0]), (0.5, -2.0))
+
+
+def test_a_second_fit_of_a_run_starts_where_the_first_ended(make_source: Any) -> None:
+    train, validation = (
+        simulated(make_source, 200, part=part, seed=1)[0] for part in ("train", "validation")
+    )
+    options: dict[str, Any] = {"class_weight": "balanced", "epochs": 1, "progress": False}
+    first = Trainer(learner(), learning_rate=0.05, **options).fit(train, validation)
+    # At so low a rate the second fit changes next to nothing.
+    second = Trainer(first.model, learning_rate=1e-9, **options).fit(train, validation)
+    np.testing.assert_allclose(second.predict(validation).logit, first.predict(validation).logit, atol=1e-4)

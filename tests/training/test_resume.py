@@ -22,13 +22,22 @@ import pytest
 import medimg_cnn as mc
 from medimg_cnn._keras import keras
 from medimg_cnn.augmentations import Flip, MixUp, Noise, PerImage
-from medimg_cnn.errors import ArgumentError, ArtifactError, DataError, MedimgCnnWarning, TrainingError
+from medimg_cnn.errors import (
+    ArgumentError,
+    ArtifactError,
+    DataError,
+    ImageReadError,
+    MedimgCnnWarning,
+    TrainingError,
+)
 from medimg_cnn.training import Run, Trainer, TrainingInterrupted, load_run
 from medimg_cnn.training._checkpoints import Checkpoints
+from medimg_cnn.training._recipe import recipe_sha256
 from medimg_cnn.training._source import ImageSource
 
 Make = Callable[..., Any]
 AUGMENT = Flip() | Noise(sigma=0.05) | MixUp(alpha=0.2)
+EVENTS_OF_CHECKPOINTS = ("checkpoint", "checkpoint failed")
 OPTIONS: dict[str, Any] = {"epochs": 3, "batch_size": 8, "seed": 3, "progress": False}
 
 
@@ -355,6 +364,31 @@ def test_a_nan_in_the_images_that_a_run_began_with_is_named(sources: Any, tmp_pa
         Trainer.resume(tmp_path, progress=False).fit(train, validation)
 
 
+def test_events_name_checkpoints_that_are_whole_and_those_that_failed(sources: Any, tmp_path: Path) -> None:
+    train, validation = sources
+
+    folder, away = tmp_path / "checkpoints", tmp_path / "away"
+
+    def be_in_the_way() -> None:
+        folder.rename(away)
+        folder.write_text("a file where a folder was")
+
+    def give_up() -> None:
+        folder.unlink()
+        away.rename(folder)
+        raise MemoryError("no more")
+
+    stop = Stop(Stop(train, 9, be_in_the_way), 14, give_up)
+    with said("checkpoint could not be written"), pytest.raises(MemoryError, match="no more") as caught:
+        Trainer(model(), directory=tmp_path, **OPTIONS).fit(stop, validation)
+    events = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    said_of = {name: [e["number"] for e in events if e["event"] == name] for name in EVENTS_OF_CHECKPOINTS}
+    assert said_of == {"checkpoint": [0, 5], "checkpoint failed": [11]}
+    assert sorted(int(p.name) for p in folder.iterdir() if p.is_dir()) == [0, 5]
+    assert (events[-1]["event"], events[-1]["message"]) == ("failed", "MemoryError: no more")
+    assert caught.value.__notes__ == [f"Checkpoint 5 in {tmp_path} is from before this."]
+
+
 def test_what_changed_in_the_data_is_said(sources: Any, make_source: Make, tmp_path: Path) -> None:
     folder = stopped(tmp_path / "run", sources, 9, interrupt)
     train, validation = sources
@@ -422,9 +456,12 @@ def test_images_that_changed_places_are_noticed(tmp_path: Path) -> None:
 def test_other_versions_are_said(sources: Any, tmp_path: Path) -> None:
     folder = stopped(tmp_path / "run", sources, 9, interrupt)
     record = json.loads((folder / "run.json").read_text())
-    record["environment"]["jax"] = "0.1"
+    assert int(record["environment"]["threads"]) <= int(record["environment"]["processors"])
+    record["environment"] |= {"jax": "0.1", "threads": "999", "XLA_FLAGS": "--xla_other"}
     (folder / "run.json").write_text(json.dumps(record))
-    with said(r"not bit for bit .* jax 0\.1 became"):
+    with said(
+        r"not bit for bit .* jax 0\.1 became .*processors 999 became \d+, XLA_FLAGS --xla_other became"
+    ):
         Trainer.resume(folder, progress=False).fit(*sources)
 
 
@@ -437,6 +474,18 @@ def test_a_run_in_the_way_is_not_replaced(sources: Any, tmp_path: Path) -> None:
     # One that did not get past its first steps is of no use to anyone.
     stopped(tmp_path / "other", sources, 3, die)
     Trainer(model(), directory=tmp_path / "other", **(OPTIONS | {"epochs": 1})).fit(*sources)
+
+
+def test_a_run_is_not_deleted_for_one_that_cannot_begin(
+    sources: Any, make_source: Make, tmp_path: Path
+) -> None:
+    before = Trainer(model(), directory=tmp_path, **(OPTIONS | {"epochs": 1})).fit(*sources)
+    new = Trainer(model(), directory=tmp_path, overwrite=True, **OPTIONS)
+    unreadable = Stop(sources[1], 1, fail(ImageReadError("phantoms/7.png: is damaged")))
+    with pytest.raises(ImageReadError, match="is damaged"):
+        new.fit(sources[0], unreadable)
+    assert values(load_run(tmp_path)) == values(before)
+    assert json.loads((tmp_path / "events.jsonl").read_text().splitlines()[-1])["event"] == "finished"
 
 
 def test_two_processes_do_not_train_in_one_folder(sources: Any, tmp_path: Path) -> None:
@@ -481,8 +530,12 @@ def test_a_model_that_cannot_be_rebuilt_is_asked_for(sources: Any, reference: An
         Trainer.resume(folder)
     image = keras.layers.Input((12, 12, 1))
     other = keras.Model(image, keras.layers.Dense(1, name="logit")(keras.layers.Flatten()(image)))
-    with pytest.raises(ArtifactError, match="not those of this model"):
-        Trainer.resume(folder, model=other, progress=False).fit(*sources)
+    frozen = model()
+    assert recipe_sha256(frozen) == recipe_sha256(model())
+    frozen.layers[1].trainable = False
+    for wrong in (other, model(dropout=0.4), frozen):
+        with pytest.raises(ArgumentError, match=r"model: must be of the recipe .* Build the model as before"):
+            Trainer.resume(folder, model=wrong, progress=False)
     assert values(Trainer.resume(folder, model=model(), progress=False).fit(*sources)) == reference
 
 
@@ -517,7 +570,7 @@ def test_the_folder_says_what_was_done(sources: Any, tmp_path: Path) -> None:
     assert record["train"]["fingerprint"]["content"] == "c"
     assert {"jax", "keras", "orbax-checkpoint", "python"} <= record["environment"].keys()
     events = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
-    assert [event["event"] for event in events if event["event"] != "checkpoint"] == [
+    assert [event["event"] for event in events if event["event"] not in EVENTS_OF_CHECKPOINTS] == [
         "begun",
         *["epoch"] * 3,
         "finished",
@@ -551,17 +604,18 @@ def test_the_commit_of_the_users_code_is_kept(tmp_path: Path, monkeypatch: pytes
     assert describe_environment()["git commit"] == f"{commit} with uncommitted changes"
 
 
+@pytest.mark.parametrize("limit", [0, 1_000, 40_000])  # nothing fits; not the model; not the checkpoints
 def test_a_disk_with_too_little_room_is_found_before_the_first_step(
-    sources: Any, reference: Any, tmp_path: Path
+    sources: Any, reference: Any, tmp_path: Path, limit: int
 ) -> None:
     """A limit on file sizes stands for a full disk, which needs no rights to make; see test_survival for a real one."""
     import resource
 
     folder = stopped(tmp_path / "run", sources, 9, interrupt)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, limits[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limits[1]))
     try:
-        with pytest.raises(ArgumentError, match="must have room for what the run still writes"):
+        with pytest.raises(ArgumentError, match=r"must have room for .* Free some space"):
             Trainer(model(), directory=folder, overwrite=True, **OPTIONS).fit(*sources)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

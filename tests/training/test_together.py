@@ -14,7 +14,7 @@ from scipy.special import expit, logit
 import medimg_cnn as mc
 from medimg_cnn._keras import keras
 from medimg_cnn.data import KFold, LeaveOneSiteOut, NestedKFold
-from medimg_cnn.errors import ArgumentError, ArtifactError, SplitError
+from medimg_cnn.errors import ArgumentError, ArtifactError, MedimgCnnWarning, SplitError
 from medimg_cnn.reporting import schema
 from medimg_cnn.training import CNNClassifier, Ensemble, Run, Trainer, TrainerConfig, cross_validate
 from medimg_cnn.training._cross_validation import _folder_name
@@ -230,6 +230,19 @@ def test_an_ensemble_is_the_mean_of_its_runs(data: mc.Dataset, runs: list[Run]) 
     np.testing.assert_allclose(by_logit.probabilities(images), expected, atol=1e-6)
     np.testing.assert_array_equal(Ensemble(runs[:1]).predict(data.test).probability, each[0].probability)
     assert mc.clinical_report(found, bootstrap=100).auroc.value > 0.5
+
+
+def test_images_that_one_of_the_runs_may_have_seen_are_of_no_known_part(
+    data: mc.Dataset, runs: list[Run]
+) -> None:
+    x, y, patients = arrays()
+    options: dict[str, Any] = {"patients": patients.astype(str), "audit": "off", "progress": False}
+    anew = mc.load_dataset((x, y), positive=1, seed=9, **options)
+    other = Trainer(build(anew), **(CONFIG.to_dict() | {"progress": False})).fit(anew.train, anew.validation)
+    for order in ([runs[0], other], [other, runs[0]]):
+        with pytest.warns(MedimgCnnWarning, match="divided otherwise"):
+            assert Ensemble(order).predict(data.test).part == ""
+    assert Ensemble(runs).predict(data.test).part == "test"
 
 
 def test_runs_that_do_not_belong_together_are_refused(runs: list[Run]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from sklearn.metrics import (
     accuracy_score,
     average_precision_score,
@@ -362,6 +364,26 @@ def test_a_loss_that_is_not_finite_names_the_batch(make_source: Make, tmp_path: 
     assert not (tmp_path / "run" / "result.json").exists()
 
 
+def test_all_images_of_a_batch_that_fails_are_named_in_the_events(make_source: Make, tmp_path: Path) -> None:
+    train, validation = make_source(80), make_source(20, part="validation", seed=1)
+    train.images[:] = np.nan
+    with pytest.raises(TrainingError, match="and 6 others") as caught:
+        Trainer(model(), epochs=1, batch_size=70, directory=tmp_path, progress=False).fit(train, validation)
+    named = set(re.findall(r"train_\d+", str(caught.value)))
+    last = json.loads((tmp_path / "events.jsonl").read_text().splitlines()[-1])
+    assert (last["event"], len(named), len(set(last["sample_ids"]))) == ("failed", 64, 70)
+    assert named < set(last["sample_ids"]) < set(train.sample_ids)
+
+
+def test_weights_that_are_not_finite_are_found_before_the_first_step(
+    make_source: Make, tmp_path: Path
+) -> None:
+    broken = model()
+    broken.layers[1].kernel.assign(broken.layers[1].kernel * np.inf)
+    with pytest.raises(ArgumentError, match=r"finite before the first step; 72 of the 72 .*kernel' are inf"):
+        Trainer(broken, directory=tmp_path, progress=False).fit(make_source(20), None)
+
+
 def test_a_run_is_written_and_read_back(make_source: Make, tmp_path: Path) -> None:
     train, validation = make_source(40), make_source(30, part="validation", seed=1)
     folder = tmp_path / "runs" / "a"
@@ -498,6 +520,41 @@ def test_validation_on_the_training_images_is_refused() -> None:
         Trainer(model(), progress=False).fit(data.train, data.train)
 
 
+def test_patients_and_images_in_both_are_refused_also_within_one_part(make_source: Make) -> None:
+    labels, patients = np.arange(80) % 2, np.arange(80) // 2
+    images = np.random.default_rng(0).random((80, 12, 12), dtype=np.float32)
+    data = load_dataset((images, labels), positive=1, patients=patients, audit="off", progress=False)
+    split = data.train
+    first = np.unique(split.patient_ids, return_index=True)[1]
+    rest = np.setdiff1d(np.arange(split.n), first)
+    with pytest.raises(ArgumentError, match="must not share patients with train; "):
+        Trainer(model(), progress=False).fit(split.select(first), split.select(rest))
+    source = make_source(20)  # of no fingerprint
+    with pytest.raises(ArgumentError, match="other images than train; 20 are in both, such as 'train_0'"):
+        Trainer(model(), progress=False).fit(source, source)
+
+
+def test_parts_that_were_allowed_to_share_patients_are_trained_on(tmp_path: Path) -> None:
+    for index in range(24):
+        folder = tmp_path / ("train" if index < 16 else "val") / "ab"[index % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(index).integers(0, 255, (12, 12), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"p{index % 20:02d}_{index}.png")
+    options: dict[str, Any] = {
+        "positive": "b",
+        "image_size": 12,
+        "channels": 1,
+        "audit": "off",
+        "progress": False,
+    }
+    with pytest.warns(MedimgCnnWarning, match="patient"):
+        data = load_dataset(
+            tmp_path, patients=lambda path: Path(path).name[:3], allow_shared_patients=True, **options
+        )
+    assert np.intersect1d(data.train.patient_ids, data.validation.patient_ids).size
+    assert Trainer(model(), epochs=1, progress=False).fit(data.train, data.validation).history.shape[0] == 1
+
+
 def test_the_test_split_is_not_trained_or_chosen_on(make_source: Make) -> None:
     train, test = make_source(20), make_source(20, part="test", seed=1)
     words = "must not be the test split, which judges what was chosen here"
@@ -519,6 +576,6 @@ def test_a_model_that_cannot_be_copied_is_refused_before_the_training(make_sourc
     image = keras.layers.Input((12, 12, 1))
     logit = keras.layers.Dense(1, name="logit")(keras.layers.Flatten()(Odd(2.0)(image)))
     odd = keras.Model(image, keras.layers.Activation("sigmoid")(logit))
-    source = make_source(20)
+    sources = make_source(20), make_source(20, part="validation", seed=1)
     with pytest.raises(ArgumentError, match="Keras must be able to copy it"):
-        Trainer(odd, epochs=1, progress=False).fit(source, source)
+        Trainer(odd, epochs=1, progress=False).fit(*sources)

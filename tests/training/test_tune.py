@@ -11,7 +11,7 @@ import pytest
 
 import medimg_cnn as mc
 from medimg_cnn._keras import keras
-from medimg_cnn.errors import ArgumentError, TrainingError
+from medimg_cnn.errors import ArgumentError, ImageReadError, TrainingError
 from medimg_cnn.training import Between, SearchSpace, TrainerConfig, tune
 
 CONFIG = TrainerConfig(epochs=3, batch_size=16, average=0.0)
@@ -99,10 +99,10 @@ def test_a_trial_below_the_median_is_given_up(sources: tuple[Any, Any]) -> None:
 
 def test_a_trial_that_diverges_is_the_worst_not_the_end(sources: tuple[Any, Any]) -> None:
     def broken(scale: float) -> Any:
-        model = build()
-        weights = model.get_layer("logit")
-        weights.kernel.assign(weights.kernel * scale)
-        return model
+        image = keras.layers.Input((12, 12, 1))
+        x = keras.layers.GlobalMaxPooling2D()(keras.layers.Rescaling(scale)(image))
+        x = keras.layers.Dense(1, kernel_initializer="ones", name="logit")(x)
+        return keras.Model(image, keras.layers.Activation("sigmoid")(x))
 
     space = SearchSpace(model={"scale": [1.0, float("inf")]})
     found = tune(
@@ -164,6 +164,25 @@ def test_a_trial_that_cannot_be_built_is_a_trial_not_the_end(
     assert outcomes == {2: "complete", 4: "failed"}
     assert "ValueError: no room for four" in {trial.reason for trial in found.trials}
     assert tune(*sources, picky, **options).table.astype(str).equals(found.table.astype(str))
+
+
+@pytest.mark.parametrize("error", [OSError("gone"), ImageReadError("damaged"), MemoryError("no more")])
+def test_what_no_options_can_mend_ends_the_tuning_which_can_go_on(
+    sources: tuple[Any, Any], tmp_path: Path, error: Exception
+) -> None:
+    left: list[Exception] = [error]
+
+    def build_once_it_can(units: int) -> Any:
+        if units == 4 and left:
+            raise left.pop()
+        return build(units)
+
+    options: dict[str, Any] = {"space": SearchSpace(model={"units": [4]}), "trials": 1, "progress": False}
+    options |= {"config": replace(CONFIG, epochs=1), "storage": tmp_path / "a.log"}
+    with pytest.raises(type(error), match=str(error)):
+        tune(*sources, build_once_it_can, **options)
+    found = tune(*sources, build_once_it_can, **options)
+    assert found.table["outcome"].tolist() == ["complete"]
 
 
 class Darker:

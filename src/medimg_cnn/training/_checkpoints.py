@@ -12,7 +12,9 @@ import os
 import shutil
 import tempfile
 import warnings
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from medimg_cnn.artifacts._files import to_json_text, write_json
 from medimg_cnn.errors import ArgumentError, ArtifactError, MedimgCnnWarning
 from medimg_cnn.training._snapshot import Snapshot, pack, unpack
 
-__all__ = ["KEEP", "Checkpoints", "reserve"]
+__all__ = ["KEEP", "Checkpoints", "reserve", "room"]
 
 KEEP = 2
 """Checkpoints that stay; the older one is for the case that the newer one is damaged."""
@@ -35,12 +37,15 @@ class Checkpoints:
 
     Args:
         folder: made where it does not exist. Numbered folders in it are checkpoints; other files are left alone.
+        told: called with an event and figures of it when a checkpoint is whole, in the thread that writes, or could
+            not be written; None: nobody is told.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, *, told: Callable[..., object] | None = None) -> None:
+        self.folder, self._told = folder, told
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
         self._pending: Future[None] | None = None
+        self._writing = -1
         self._manager: Any = None
         self._saved = -1
 
@@ -94,7 +99,7 @@ class Checkpoints:
         self.wait()
         if snapshot.number == self._saved:
             return
-        self._pending = self._writer.submit(self._write, snapshot)
+        self._pending, self._writing = self._writer.submit(self._write, snapshot), snapshot.number
         if wait:
             self.wait()
 
@@ -109,6 +114,8 @@ class Checkpoints:
             self._forget_manager()
             self._remove_unfinished()
             reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+            if self._told is not None:
+                self._told("checkpoint failed", number=self._writing, message=str(reason)[:200])
             kept = max(self._numbers(), default=None)
             warnings.warn(
                 f"{self.folder}: the checkpoint could not be written ({str(reason)[:200]}). Training goes on; "
@@ -180,6 +187,8 @@ class Checkpoints:
         content = {"files": _hashes(folder)}
         write_json(folder / _MANIFEST, kind=_FORMAT, version=_VERSION, content=content)
         self._saved = snapshot.number
+        if self._told is not None:
+            self._told("checkpoint", number=snapshot.number)
 
     def _read(self, number: int) -> Snapshot:
         import orbax.checkpoint as ocp
@@ -217,17 +226,27 @@ def reserve(folder: Path, nbytes: int, *, copies: int) -> None:
     Raises:
         ArgumentError: they cannot.
     """
+    needed = f"what the run still writes, {copies * nbytes / 1e6:.1f} MB of checkpoints and the model"
+    with room(folder, needed), tempfile.TemporaryDirectory(dir=folder, prefix=".reserve-") as name:
+        for copy in range(copies):
+            with (Path(name) / str(copy)).open("wb") as stream:
+                _allocate(stream.fileno(), nbytes)
+
+
+@contextmanager
+def room(folder: Path, needed: str) -> Iterator[None]:
+    """Say in words what there is no room for, where writing it before the first step fails.
+
+    Raises:
+        ArgumentError: it does.
+    """
     try:
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".reserve-") as name:
-            for copy in range(copies):
-                with (Path(name) / str(copy)).open("wb") as stream:
-                    _allocate(stream.fileno(), nbytes)
+        yield
     except OSError as error:
         free = shutil.disk_usage(folder).free / 1e6
         raise ArgumentError(
-            f"directory: {folder} must have room for what the run still writes, {copies * nbytes / 1e6:.1f} MB of "
-            f"checkpoints and the model; {free:.1f} MB are free ({error.strerror}). Free some space, or pass another "
-            "directory."
+            f"directory: {folder} must have room for {needed}; {free:.1f} MB are free ({error.strerror or error}). "
+            "Free some space, or pass another directory."
         ) from error
 
 

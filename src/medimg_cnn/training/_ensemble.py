@@ -60,7 +60,8 @@ class Ensemble:
         """Predict every image of a split, in its order; see ``Run.predict``.
 
         Returns:
-            ``Predictions``, whose logits are those of the combined probabilities.
+            ``Predictions``, whose logits are those of the combined probabilities. Where the images look like those of
+            any of the runs divided otherwise, the part is said to be unknown, with a warning.
 
         Raises:
             ArgumentError: see ``Run.predict``.
@@ -76,7 +77,7 @@ class Ensemble:
             patient_id=first.patient_id,
             subgroups=first.subgroups,
             classes=first.classes,
-            part=first.part,
+            part=first.part if all(each.part == first.part for each in found) else "",
         )
 
     def probabilities(self, images: ArrayLike, *, batch_size: int = 128) -> FloatVector:

@@ -78,6 +78,22 @@ class Imbalance:
             return bias + self.shift
         return self.correction().inverse(np.asarray(bias, np.float64)).astype(bias.dtype)
 
+    def starting_weights(self, model: Any) -> list[NDArray[Any]]:
+        """Return copies of a model's trainable weights, its last bias started from where ``start`` says.
+
+        Only where the last kernel is all zeros, as ``build_cnn`` leaves it: then the bias is the prior, and all that
+        the network knows. Elsewhere the bias has been learnt, maybe under the same treatment of the classes.
+        """
+        last = model.get_layer("logit")
+        kernel, bias = getattr(last, "kernel", None), getattr(last, "bias", None)
+        weights = [np.array(variable.value) for variable in model.trainable_variables]
+        if kernel is None or bias is None or np.any(np.asarray(kernel.value)):
+            return weights
+        return [
+            np.asarray(self.start(value), np.float32) if variable is bias else value
+            for variable, value in zip(model.trainable_variables, weights, strict=True)
+        ]
+
     def order(self, labels: NDArray[np.int8], *, seed: int, epoch: int) -> IntVector:
         """Return the positions of an epoch's images, (n,) int64: a pure function of seed and epoch.
 

@@ -11,11 +11,10 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 
-from medimg_cnn._keras import keras
 from medimg_cnn._types import FloatVector, IntVector
-from medimg_cnn._variables import blank, duplicate, unfilled
+from medimg_cnn._variables import blank, duplicate
 from medimg_cnn.artifacts import EpochRecord
-from medimg_cnn.errors import ArgumentError, ArtifactError, TrainingError
+from medimg_cnn.errors import ArtifactError, TrainingError
 from medimg_cnn.training._config import TrainerConfig
 from medimg_cnn.training._devices import Devices, copied
 from medimg_cnn.training._imbalance import Imbalance
@@ -34,11 +33,13 @@ from medimg_cnn.training._step import (
     make_optimizer,
     make_train_step,
 )
-from medimg_cnn.training._variants import altered, faster, variant
+from medimg_cnn.training._variants import check_copies, check_start, faster, variant
 
 __all__ = ["Kept", "Loop", "Watcher"]
 
 _PREDICTION_BATCH = 128
+_NAMED = 64
+"""Images that an error names of its batch; the folder's events name all."""
 
 
 class Watcher(Protocol):
@@ -97,6 +98,7 @@ class Loop:
         imbalance: how the classes are treated.
         half_epochs: those at the beginning that train on images of half the height and width.
         devices: that batches are divided among.
+        suspects: ids of the batch that a loss or a weight was not finite after; empty where that did not happen.
     """
 
     def __init__(
@@ -109,7 +111,8 @@ class Loop:
         *,
         devices: Devices | None = None,
     ) -> None:
-        _check_copies(model)
+        check_copies(model)
+        check_start(model)
         self.config, self.train, self.validation = config, train, validation
         self.devices = devices = Devices(1) if devices is None else devices
         self.batch_size = min(config.batch_size, train.n)
@@ -130,7 +133,7 @@ class Loop:
         self._labels = train.labels.astype(np.float32)
         negative, positive = self.imbalance.weights
         self._weights = np.where(train.labels == 1, positive, negative).astype(np.float32)
-        weights = self._start_from_shifted_odds(model)
+        weights = self.imbalance.starting_weights(model)
         other = [variable.value for variable in model.non_trainable_variables]
         self._state = TrainState(
             weights=devices.copy(weights),
@@ -147,6 +150,7 @@ class Loop:
         self.records: list[EpochRecord] = []
         self.selection = Selection.of(epochs=self.epochs, patience=config.patience)
         self.kept: Kept | None = None
+        self.suspects: tuple[str, ...] = ()
         self._losses: list[jax.Array | float] = []
         self._checked = 0
         self._order = np.zeros(0, np.int64)
@@ -384,11 +388,12 @@ class Loop:
         return self._order[index * self.batch_size : (index + 1) * self.batch_size]
 
     def _batch_words(self, index: int) -> str:
-        rows = self._rows(index)
-        names = ", ".join(self.train.sample_ids[rows][:8])
+        self.suspects = tuple(self.train.sample_ids[self._rows(index)].tolist())
+        more = len(self.suspects) - _NAMED
+        names = ", ".join(self.suspects[:_NAMED]) + (f" and {more} others" if more > 0 else "")
         return (
-            f"The batch held {names}{' and others' if rows.size > 8 else ''}. Look at these images, or lower "
-            f"learning_rate (now {self.config.learning_rate:g})."
+            f"The batch held {names}. Look at these images, or lower learning_rate (now "
+            f"{self.config.learning_rate:g})."
         )
 
     def _check_finite(self, values: HostArrays) -> None:
@@ -398,32 +403,6 @@ class Loop:
                     f"Weights became infinite or NaN in the step before step {self.index + 1} of epoch {self.epoch}. "
                     + self._batch_words((self.index - 1) % self.steps_per_epoch)
                 )
-
-    def _start_from_shifted_odds(self, model: Any) -> HostArrays:
-        """Shift the last bias by what the treatment of the classes does to the odds, so that it need not be learnt."""
-        bias = model.get_layer("logit").bias
-        weights = on_host([variable.value for variable in model.trainable_variables])
-        for index, variable in enumerate(model.trainable_variables):
-            if bias is not None and variable is bias:
-                weights[index] = np.asarray(self.imbalance.start(weights[index]), np.float32)
-        return weights
-
-
-def _check_copies(model: Any) -> None:
-    """See before the training that the kept weights can be put into a copy of the model after it."""
-    try:
-        copy = unfilled(lambda: keras.models.clone_model(model))
-        lost = altered(copy, model)
-    except Exception as error:
-        raise ArgumentError(
-            f"model: Keras must be able to copy it (each layer of your own needs get_config); copying failed "
-            f"({type(error).__name__}: {str(error)[:200]})."
-        ) from error
-    if lost is not None:
-        raise ArgumentError(
-            f"model: Keras must be able to copy it as it is; {lost!r} was set after the layer was made and is not in "
-            "its get_config. Put it there."
-        )
 
 
 def _number(value: Any) -> Any:

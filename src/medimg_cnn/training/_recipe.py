@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from typing import Any
 
-__all__ = ["recipe"]
+__all__ = ["recipe", "recipe_sha256"]
 
 # Drawn anew by Keras for each layer where none is given.
 _DRAWN = re.compile(r"Random\w+")
@@ -24,6 +25,11 @@ def recipe(model: Any) -> Any:
         return json.dumps(_plain(config, names), sort_keys=True, default=lambda one: type(one).__name__)
     except Exception:  # noqa: BLE001 - a user's layer may raise anything
         return [tuple(weight.shape) for weight in model.weights]
+
+
+def recipe_sha256(model: Any) -> str:
+    """Return the sha256 of ``recipe``, to be kept in a file."""
+    return hashlib.sha256(json.dumps(recipe(model)).encode()).hexdigest()
 
 
 def _count(value: Any, names: dict[str, str]) -> None:

@@ -51,6 +51,7 @@ class RunRecord:
         preprocessing: how an image file became an input, as JSON values; None where it was not known.
         environment: package versions and the like.
         id: of the run, its own; empty in records of before there was one.
+        model_recipe: sha256 of what the model is apart from its weights; empty in records of before there was one.
     """
 
     config: Mapping[str, Any]
@@ -65,6 +66,7 @@ class RunRecord:
     preprocessing: Any = None
     environment: Mapping[str, str] = field(default_factory=dict)
     id: str = ""
+    model_recipe: str = ""
 
     def save(self, folder: Path) -> None:
         """Write ``run.json``; from then on the run can be gone on with."""

@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 
 from medimg_cnn._types import PathLike
+from medimg_cnn._validation import explain
 from medimg_cnn.augmentations import Augmentation
 from medimg_cnn.errors import ArgumentError, ArtifactError, DataError, MedimgCnnWarning
 from medimg_cnn.training._identity import Digests, changes
 from medimg_cnn.training._outcome import describe
+from medimg_cnn.training._recipe import recipe_sha256
 from medimg_cnn.training._record import RunRecord, read_start
 from medimg_cnn.training._run import RESULT_FILE, load_run
 from medimg_cnn.training._source import ImageSource
@@ -23,7 +25,17 @@ from medimg_cnn.training._source import ImageSource
 __all__ = ["Unfinished", "read_unfinished"]
 
 _NONE: Digests = np.zeros(0, np.uint32)
-_MATTERS = ("medimg-cnn", "keras", "jax", "jaxlib", "numpy", "platform", "devices")
+_MATTERS = (
+    "medimg-cnn",
+    "keras",
+    "jax",
+    "jaxlib",
+    "numpy",
+    "platform",
+    "devices",
+    "threads",
+    "XLA_FLAGS",
+)
 """What may change the last bits of the weights."""
 
 
@@ -59,9 +71,9 @@ class Unfinished:
             )
 
     def check_environment(self, now: Mapping[str, str]) -> None:
-        """Warn where another version of something, or other devices, go on with the run."""
+        """Warn where another version of something, other devices, processors or flags go on with the run."""
         changed = [
-            f"{name} {before} became {now[name]}"
+            f"{name} {before or 'none'} became {now.get(name) or 'none'}"
             for name, before in self.record.environment.items()
             if name in _MATTERS and now.get(name) != before
         ]
@@ -78,10 +90,20 @@ def read_unfinished(directory: PathLike, *, model: Any, augment: Any) -> Unfinis
 
     Raises:
         ArtifactError: the folder holds no run, or a file of it is damaged.
-        ArgumentError: ``augment`` is missing, or not the one that the run began with.
+        ArgumentError: ``augment`` is missing, or it or ``model`` is not the one that the run began with.
     """
     folder = Path(directory)
     record, given = RunRecord.load(folder), model
+    if model is not None and record.model_recipe and recipe_sha256(model) != record.model_recipe:
+        raise ArgumentError(
+            explain(
+                "model",
+                f"must be of the recipe that the run in {folder.name} began with: the same layers with the same "
+                "settings (dropout, activations, what is frozen)",
+                model.name,
+                "Build the model as before; to train on with another one, begin a new run.",
+            )
+        )
     digests: dict[str, Digests] = {"train": _NONE, "validation": _NONE}
     if (folder / RESULT_FILE).is_file():
         model = load_run(folder, model=given).model

@@ -7,13 +7,14 @@ import signal
 import sys
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from medimg_cnn.artifacts import EpochRecord, FitResult
-from medimg_cnn.errors import TrainingError
-from medimg_cnn.training._checkpoints import KEEP, Checkpoints, reserve
+from medimg_cnn.errors import MedimgCnnError
+from medimg_cnn.training._checkpoints import KEEP, Checkpoints, reserve, room
 from medimg_cnn.training._directory import clear, held, write_history
 from medimg_cnn.training._identity import image_digests
 from medimg_cnn.training._loop import Kept, Loop
@@ -21,7 +22,7 @@ from medimg_cnn.training._memory import kept_memory
 from medimg_cnn.training._observers import Observers
 from medimg_cnn.training._progress import TrainingProgress
 from medimg_cnn.training._record import CHECKPOINTS, RunRecord, log_event, write_start
-from medimg_cnn.training._signals import TERMINATED, StopSignals
+from medimg_cnn.training._signals import TERMINATED, StopRequested, StopSignals
 from medimg_cnn.training._snapshot import Snapshot
 from medimg_cnn.training._together import all_or_none, from_leader
 
@@ -54,8 +55,10 @@ class Session:
             show=show,
         )
         self._signals = StopSignals(terminate=directory is not None, say=show)
-        self._checkpoints = None if folder is None else Checkpoints(folder / CHECKPOINTS)
-        self._finished = False
+        self._checkpoints = (
+            None if folder is None else Checkpoints(folder / CHECKPOINTS, told=partial(log_event, folder))
+        )
+        self._begun = self._finished = False
         self._observers = Observers()
         self._stack = ExitStack()
 
@@ -73,6 +76,10 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
+            if kind is not None and issubclass(kind, Exception) and self._begun:
+                message = str(error) if issubclass(kind, MedimgCnnError) else f"{kind.__name__}: {error}"
+                batch = {"sample_ids": self._loop.suspects} if self._loop.suspects else {}
+                log_event(self.folder, "failed", message=message, **batch)
             if kind is not None and not self._finished:
                 self._observers.fail(f"{kind.__name__}: {error}")
         finally:
@@ -93,14 +100,18 @@ class Session:
         loop = self._loop
         start = loop.snapshot()
         reserve(self.folder, _size(start), copies=KEEP + 1)
-        clear(self.folder)
         digests = {"train": image_digests(loop.train)}
         if loop.validation is not None:
             digests["validation"] = image_digests(loop.validation)
-        write_start(self.folder, model, digests)
-        self._checkpoints.save(start, wait=True)
-        record.save(self.folder)
-        log_event(self.folder, "begun", seed=loop.config.seed, epochs=loop.epochs, steps=loop.steps_per_epoch)
+        with room(self.folder, "the run's record and the model that it begins with"):
+            clear(self.folder)  # after all that can be refused: an old run goes only when this one can begin
+            write_start(self.folder, model, digests)
+            log_event(
+                self.folder, "begun", seed=loop.config.seed, epochs=loop.epochs, steps=loop.steps_per_epoch
+            )
+            self._checkpoints.save(start, wait=True)
+            record.save(self.folder)
+        self._begun = True
 
     def go_on(self) -> None:
         """Bring the loop to the newest checkpoint that is whole; to the start where there is none.
@@ -124,6 +135,7 @@ class Session:
                 copies = max(1, KEEP + 1 - self._checkpoints.count)
                 reserve(self.folder, _size(self._loop.snapshot()), copies=copies)
         log_event(self.folder, "resumed", checkpoint=newest)
+        self._begun = True
         auroc = self._loop.records[-1].validation_auroc if self._loop.records else math.nan
         self._progress.go_on(auroc)
         self._progress.message(f"going on at epoch {self._loop.epoch}, step {self._loop.index + 1}")
@@ -133,16 +145,20 @@ class Session:
 
         Raises:
             StopRequested: a signal came.
-            TrainingError: the loop failed; a note says which checkpoint is from before.
+            Exception: whatever ended the loop, as a TrainingError; a note says which checkpoint is from before.
         """
         try:
             self._observers.begin(self._loop)
             with kept_memory():
                 kept = self._loop.run(self)
-        except TrainingError as error:
-            log_event(self.folder, "failed", message=str(error))
-            if self._checkpoints is not None and self._checkpoints.newest >= 0:
-                error.add_note(f"Checkpoint {self._checkpoints.newest} in {self.folder} is from before this.")
+        except StopRequested:
+            raise
+        except Exception as error:
+            if self._checkpoints is not None:
+                self._checkpoints.wait()
+                if self._checkpoints.newest >= 0:
+                    newest = self._checkpoints.newest
+                    error.add_note(f"Checkpoint {newest} in {self.folder} is from before this.")
             raise
         if self._checkpoints is not None:
             self._checkpoints.wait()
@@ -195,8 +211,8 @@ class Session:
     def finished(self, result: FitResult) -> None:
         """Say that everything is written."""
         self._finished = True
-        self._observers.finish(result)
         log_event(self.folder, "finished", kept_epoch=self._loop.selection.kept_epoch)
+        self._observers.finish(result)
 
     def stop(self) -> None:
         """Obey the signal that came: save; after SIGTERM, end the process.
@@ -241,9 +257,7 @@ class Session:
 
     def _save(self) -> None:
         if self._checkpoints is not None:
-            snapshot = self._loop.snapshot()
-            self._checkpoints.save(snapshot)
-            log_event(self.folder, "checkpoint", number=snapshot.number)
+            self._checkpoints.save(self._loop.snapshot())
 
     def _hold(self) -> None:
         """Wait for the checkpoint that is being written, where another step would put more than an interval at risk."""

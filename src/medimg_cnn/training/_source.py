@@ -15,7 +15,14 @@ from medimg_cnn.artifacts import DatasetFingerprint
 from medimg_cnn.data import Dataset
 from medimg_cnn.errors import ArgumentError
 
-__all__ = ["ImageSource", "check_augment", "check_development", "check_images", "check_source"]
+__all__ = [
+    "ImageSource",
+    "check_augment",
+    "check_development",
+    "check_images",
+    "check_source",
+    "check_together",
+]
 
 
 @runtime_checkable
@@ -95,6 +102,36 @@ def check_development(argument: str, source: object) -> None:
         raise ArgumentError(
             f"{argument}: must not be the test split, which judges what was chosen here. "
             "Pass data.train, data.validation."
+        )
+
+
+def check_together(train: ImageSource, validation: ImageSource) -> None:
+    """Refuse validation that does not belong to training, or shares images or patients with it.
+
+    Raises:
+        ArgumentError: see there.
+    """
+    if tuple(validation.classes) != tuple(train.classes):
+        raise ArgumentError(
+            f"validation: must have the classes (negative, positive) = {tuple(train.classes)} of train; "
+            f"got {tuple(validation.classes)}. Load both with the same positive=."
+        )
+    prints = train.fingerprint, validation.fingerprint
+    same = None not in prints and prints[0] == prints[1]
+    images = np.intersect1d(train.sample_ids, validation.sample_ids).tolist()
+    if images and (same or None in prints):  # two datasets may have images of one name
+        raise ArgumentError(
+            f"validation: must hold other images than train; {len(images)} are in both, such as {images[0]!r}. Pass "
+            "data.train and data.validation; in a source of your own, give each image an id of its own."
+        )
+    if train.patient_ids is None or validation.patient_ids is None:
+        return
+    # Two parts of one dataset share patients only where load_dataset was told allow_shared_patients=True, and warned.
+    shared = np.intersect1d(train.patient_ids, validation.patient_ids)
+    if shared.size and not (same and train.part != validation.part):
+        raise ArgumentError(
+            f"validation: must not share patients with train; {shared.size} are in both. "
+            "Take both from one call of load_dataset, which divides by patient."
         )
 
 

@@ -17,6 +17,7 @@ from medimg_cnn._types import PathLike
 from medimg_cnn._validation import check_integer
 from medimg_cnn.errors import ArgumentError, TrainingError
 from medimg_cnn.training._callbacks import CallbackObserver, check_callbacks
+from medimg_cnn.training._checkpoints import room
 from medimg_cnn.training._config import (
     CalibrationMethod,
     Loss,
@@ -33,12 +34,13 @@ from medimg_cnn.training._imbalance import warn_of_smoothing
 from medimg_cnn.training._loop import Kept, Loop
 from medimg_cnn.training._observers import Observer, Observers
 from medimg_cnn.training._outcome import describe, fit_result
-from medimg_cnn.training._record import RunRecord, log_event, model_bytes
+from medimg_cnn.training._recipe import recipe_sha256
+from medimg_cnn.training._record import RunRecord, model_bytes
 from medimg_cnn.training._resume import Unfinished, read_unfinished
 from medimg_cnn.training._run import RESULT_FILE, Run, load_run
 from medimg_cnn.training._session import Session
 from medimg_cnn.training._signals import StopRequested
-from medimg_cnn.training._source import ImageSource, check_augment, check_development
+from medimg_cnn.training._source import ImageSource, check_augment, check_development, check_together
 from medimg_cnn.training._step import logit_model
 from medimg_cnn.training._together import all_or_none, peers, same
 from medimg_cnn.training._tracker import Tracker, TrackerObserver, check_trackers
@@ -75,12 +77,15 @@ class Trainer:
 
     Args:
         model: what ``build_cnn`` returned, or any ``keras.Model`` whose last layers are a "logit" of
-            one unit and a sigmoid. Training starts from the weights it has.
+            one unit and a sigmoid. Training starts from the weights it has. Only the last bias is moved, and only
+            where the last kernel is all zeros, as ``build_cnn`` leaves it: by what class weights, balanced sampling,
+            logit adjustment and focal loss do to the odds, so that it need not be learnt.
         augment: an augmentation, applied to training images only, inside the compiled step.
         epochs: see ``TrainerConfig`` for this and every following option up to ``seed``.
         directory: where to write ``model.keras``, ``result.json``, ``run.json``, ``history.csv`` and
             ``events.jsonl``; None: nothing is written. While it trains, the two newest checkpoints are there too.
-        overwrite: whether a run in ``directory`` may be replaced.
+        overwrite: whether a run in ``directory`` may be replaced; it is deleted when all images have been read once
+            and nothing was refused.
         checkpoint_steps: how many steps a kill may cost at most, at least 1; None: an epoch. Checkpoints are written
             beside the training, at the end of every epoch and every half of these steps.
         devices: among how many of this process's devices each batch is divided, or "all". What is trained does not
@@ -207,7 +212,7 @@ class Trainer:
 
         Raises:
             ArtifactError: the folder holds no run, or a file of it is damaged.
-            ArgumentError: ``augment`` is needed, or is another one.
+            ArgumentError: ``augment`` is needed, or it or ``model`` is another one.
         """
         refuse_resume_options(unknown, _OPTIONS)
         unfinished = read_unfinished(directory, model=model, augment=augment)
@@ -239,9 +244,10 @@ class Trainer:
             had, so that each call of ``fit`` (each fold, say) starts from the same ones.
 
         Raises:
-            ArgumentError: the images do not fit the model, one of the two is the test split, training holds one class
-                only, or validation has other classes or shares a patient with training; or ``directory`` cannot take
-                the run.
+            ArgumentError: the images do not fit the model, a weight of it is not finite, one of the two is the test
+                split, training holds one class only, or validation has other classes or shares an image or a patient
+                with training (a patient: unless ``load_dataset`` was told ``allow_shared_patients=True``); or
+                ``directory`` cannot take the run.
             DataError: after ``resume``, the images are not those that the run began with.
             ArtifactError: after ``resume``, a checkpoint cannot be read though it may be whole; nothing was deleted.
             TrainingError: the loss became infinite or NaN; the message names the batch's images. Or the trained run
@@ -270,12 +276,12 @@ class Trainer:
                 loop = Loop(self._logit_model, self.augment, self.config, train, validation, devices=devices)
                 session = Session(loop, folder, checkpoint_steps=self._checkpoint_steps, show=self._progress)
                 stack.enter_context(session)
-                model = (
-                    model_bytes(self.model, folder)
-                    if unfinished is None and devices.leads and folder
-                    else b""
-                )
+                model = b""
+                if unfinished is None and devices.leads and folder is not None:
+                    with room(folder, "the model that the run begins with"):
+                        model = model_bytes(self.model, folder)
                 record = self._record(loop, model, environment)
+                observers = self._observers(record if unfinished is None else unfinished.record, loop)
             if devices.together:
                 same(devices, self._facts(record))
             if unfinished is not None:
@@ -283,7 +289,7 @@ class Trainer:
             else:
                 with all_or_none(devices):
                     session.begin(record, model)
-            session.observe(self._observers(record if unfinished is None else unfinished.record, loop))
+            session.observe(observers)
             try:
                 kept = session.run()
                 with all_or_none(devices):
@@ -310,6 +316,7 @@ class Trainer:
             preprocessing=describe(getattr(loop.train, "preprocessing", None)),
             environment=environment,
             id=uuid.uuid4().hex,
+            model_recipe=recipe_sha256(self.model),
         )
 
     def _observers(self, record: RunRecord, loop: Loop) -> Observers:
@@ -345,7 +352,6 @@ class Trainer:
             try:
                 result = finish_run(folder, model, result)
             except OSError as error:
-                log_event(folder, "failed", message=str(error))
                 failure = TrainingError(
                     f"directory: the run is trained, but could not be written to {folder} ({error.strerror or error}). "
                     "It is in this exception's attribute run (sys.last_value.run in a notebook). Free some space; then "
@@ -382,7 +388,7 @@ class Trainer:
                     "Build the model with build_cnn(data.image_shape)."
                 )
         if validation is not None:
-            _check_together(train, validation)
+            check_together(train, validation)
         elif self.config.calibration != "none":
             raise ArgumentError(
                 f"validation: must be given, because calibration={self.config.calibration!r} is fitted on it. "
@@ -396,25 +402,3 @@ class Trainer:
 
 
 _OPTIONS = [name for name in inspect.signature(Trainer).parameters if name not in {"model", "unknown"}]
-
-
-def _check_together(train: ImageSource, validation: ImageSource) -> None:
-    if tuple(validation.classes) != tuple(train.classes):
-        raise ArgumentError(
-            f"validation: must have the classes (negative, positive) = {tuple(train.classes)} of train; "
-            f"got {tuple(validation.classes)}. Load both with the same positive=."
-        )
-    same = train.fingerprint is not None and train.fingerprint == validation.fingerprint
-    if same and np.intersect1d(train.sample_ids, validation.sample_ids).size:
-        raise ArgumentError(
-            "validation: must hold other images than train; they share some of one dataset. "
-            "Pass data.train and data.validation."
-        )
-    if train.patient_ids is None or validation.patient_ids is None:
-        return
-    shared = np.intersect1d(train.patient_ids, validation.patient_ids).size
-    if shared and not same:
-        raise ArgumentError(
-            f"validation: must not share patients with train; {shared} are in both. "
-            "Take both from one call of load_dataset, which divides by patient."
-        )

@@ -20,7 +20,7 @@ from medimg_cnn._types import PathLike
 from medimg_cnn._validation import check_integer, check_seed, explain, import_optional
 from medimg_cnn.artifacts import EpochRecord, FitResult
 from medimg_cnn.artifacts._files import to_json_text
-from medimg_cnn.errors import ArgumentError, MedimgCnnError, TrainingError
+from medimg_cnn.errors import ArgumentError, DataError, MedimgCnnError, TrainingError
 from medimg_cnn.training._config import TrainerConfig
 from medimg_cnn.training._identity import describe_source
 from medimg_cnn.training._loop import Loop
@@ -77,6 +77,8 @@ def tune(
     Raises:
         ArgumentError: an argument breaks its rule, or ``storage`` holds another tuning.
         TrainingError: no trial came to its end.
+        DataError, OSError, MemoryError: images cannot be read, or the machine gives out. That trial counts as not
+            begun; with the same ``storage`` a later call goes on.
         MissingDependencyError: Optuna is not installed.
     """
     refuse_options_of_config(tune, unknown)
@@ -256,6 +258,13 @@ def _run(optuna: Any, study: Any, trial: Any, fit: Callable[[Observer], FitResul
         outcome, state = "complete", states.COMPLETE
     except optuna.TrialPruned:
         outcome, state = "pruned", states.PRUNED
+    except (
+        DataError,
+        OSError,
+        MemoryError,
+    ):  # of the images, the disk or the machine: no options can mend it
+        study.tell(trial, state=states.FAIL)
+        raise
     except Exception as error:  # noqa: BLE001 - of build_model, Keras or JAX; the next options may do
         # To Optuna a trial that diverged, or could not be begun, is one that was given up at once: the worst there is.
         own = isinstance(error, MedimgCnnError)

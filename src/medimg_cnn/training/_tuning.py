@@ -24,7 +24,8 @@ class Trial:
 
     Attributes:
         outcome: "complete"; "pruned" (given up early); "failed" (the loss became infinite or NaN, or something else
-            went wrong, as memory that did not suffice); or "refused" (these options may not be given together).
+            went wrong, as the device's memory that did not suffice); or "refused" (these options may not be given
+            together).
         validation_auroc: of the kept epoch; NaN where the trial did not come to its end.
         kept_epoch: counted from 1; 0 where there is none.
         curve: validation AUROC by epoch, as far as it came.

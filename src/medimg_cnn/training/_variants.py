@@ -15,7 +15,7 @@ from medimg_cnn.errors import ArgumentError
 from medimg_cnn.models._max_pool import FastMaxPooling2D
 from medimg_cnn.training._config import Precision
 
-__all__ = ["altered", "faster", "half_size", "variant"]
+__all__ = ["altered", "check_copies", "check_start", "faster", "half_size", "variant"]
 
 _SMALLEST = 8
 
@@ -196,3 +196,39 @@ def _target(old: Sequence[int], new: Sequence[int], target: Sequence[int]) -> li
             raise ValueError(f"{after} pixels cannot be divided into patches of {math.prod(group[1:])}")
         found += [after // math.prod(group[1:]), *group[1:]]
     return found + targets
+
+
+def check_copies(model: Any) -> None:
+    """See before the training that the kept weights can be put into a copy of the model after it.
+
+    Raises:
+        ArgumentError: they cannot; the message names what stands in the way.
+    """
+    try:
+        copy = unfilled(lambda: keras.models.clone_model(model))
+        lost = altered(copy, model)
+    except Exception as error:
+        raise ArgumentError(
+            f"model: Keras must be able to copy it (each layer of your own needs get_config); copying failed "
+            f"({type(error).__name__}: {str(error)[:200]})."
+        ) from error
+    if lost is not None:
+        raise ArgumentError(
+            f"model: Keras must be able to copy it as it is; {lost!r} was set after the layer was made and is not in "
+            "its get_config. Put it there."
+        )
+
+
+def check_start(model: Any) -> None:
+    """See that no weight is infinite or NaN before the first step.
+
+    Raises:
+        ArgumentError: one is; the message names it.
+    """
+    for variable in model.variables:
+        value = np.asarray(variable.value)
+        if value.dtype.kind == "f" and not np.isfinite(value).all():
+            raise ArgumentError(
+                f"model: its weights must be finite before the first step; {np.sum(~np.isfinite(value))} of the "
+                f"{value.size} values of {variable.path!r} are infinite or NaN. Build it anew, or load other weights."
+            )
