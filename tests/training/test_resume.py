@@ -460,7 +460,7 @@ def test_other_versions_are_said(sources: Any, tmp_path: Path) -> None:
     record["environment"] |= {"jax": "0.1", "threads": "999", "XLA_FLAGS": "--xla_other"}
     (folder / "run.json").write_text(json.dumps(record))
     with said(
-        r"not bit for bit .* jax 0\.1 became .*processors 999 became \d+, XLA_FLAGS --xla_other became"
+        r"not bit for bit .* jax 0\.1 became .*threads 999 became \d+, XLA_FLAGS --xla_other became"
     ):
         Trainer.resume(folder, progress=False).fit(*sources)
 
