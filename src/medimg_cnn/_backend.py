@@ -31,6 +31,7 @@ __all__ = [
     "compilation_cache",
     "convolution_flag",
     "inference_options",
+    "rejects_what_is_kept",
     "require",
     "set_compilation_cache",
     "threads",
@@ -169,7 +170,7 @@ def _keep_compiled() -> None:
     if (
         wanted.lower() in _OFF
         or os.environ.get(_JAX_CACHE) is not None
-        or (not wanted and _rejects_what_is_kept())
+        or (not wanted and rejects_what_is_kept())
     ):
         return
     if loaded and compilation_cache() is not None:
@@ -239,7 +240,7 @@ def _make_room(folder: Path) -> None:
         excess -= size
 
 
-def _rejects_what_is_kept() -> bool:
+def rejects_what_is_kept() -> bool:
     """Whether this processor refuses kept programs, with a line of alarm for each (jax issue 38445: many of Intel)."""
     try:
         with Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as lines:

@@ -56,6 +56,8 @@ def environment() -> dict[str, str]:
     found["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "")
     found["convolution flag"] = _backend.convolution_flag()
     found["compilation cache"] = _backend.compilation_cache() or "off"
+    if _backend.rejects_what_is_kept():
+        found["compilation cache by default"] = "off on this processor, see jax issue 38445"
     return found
 
 

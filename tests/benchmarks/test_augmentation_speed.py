@@ -105,8 +105,9 @@ def test_one_resample_costs_less_than_half_of_three() -> None:
     assert ratio > 2
 
 
-@pytest.mark.parametrize("shape", [(128, 128, 1), (224, 224, 3)], ids=str)
-def test_its_share_of_a_training_step(shape: tuple[int, int, int]) -> None:
+# Where the network folds 8 x 8 pixels at once it costs little more than at 128, the augmentation nine times as much.
+@pytest.mark.parametrize(("shape", "most"), [((128, 128, 1), 0.06), ((224, 224, 3), 0.35)], ids=str)
+def test_its_share_of_a_training_step(shape: tuple[int, int, int], most: float) -> None:
     images = np.random.default_rng(0).integers(0, 256, (BATCH, *shape), dtype=np.uint8)
     data = mc.load_dataset(
         (images, np.arange(BATCH) % 2),
@@ -138,4 +139,4 @@ def test_its_share_of_a_training_step(shape: tuple[int, int, int]) -> None:
         f"{shape}: a step of medcnn-s on {BATCH} images takes {1e3 * plain:.0f} ms, with the chest preset "
         f"{1e3 * whole:.0f} ms: {1 - plain / whole:.1%} are augmentation"
     )
-    assert plain / whole > 0.88
+    assert 1 - plain / whole < most
