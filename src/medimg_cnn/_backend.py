@@ -264,7 +264,8 @@ def _limit_threads() -> None:
     """Set the number of threads where it is unset and a quota grants less time than there are processors."""
     if os.environ.get(_THREADS, "").strip() or _has_computed():
         return
-    from joblib import cpu_count  # knows the quotas of both kinds of control groups, and LOKY_MAX_CPU_COUNT
+    # It knows the quotas of both kinds of control groups, and LOKY_MAX_CPU_COUNT; joblib's own is 1 without processes.
+    from joblib.externals.loky import cpu_count
 
     granted = cpu_count()
     if granted < _usable_processors():

@@ -132,7 +132,8 @@ class Augmentation(ABC):
         Raises:
             ArgumentError: masks have another shape, or ``params`` were drawn for another number of images.
         """
-        return check_masks(params, masks)
+        check_masks(params, masks)
+        return masks
 
     def apply_labels(self, params: Params, labels: jax.Array) -> jax.Array:
         """Return the labels, (n,) or (n, ...), as they are; mixing augmentations mix them."""

@@ -92,8 +92,8 @@ def check_drawn(params: Any, images: Any) -> jax.Array:
     return array
 
 
-def check_masks(params: Any, masks: Any) -> jax.Array:
-    """Return masks as a JAX array if they are (n, height, width, channels) and ``params`` were drawn for as many."""
+def check_masks(params: Any, masks: Any) -> Any:
+    """Return masks as they are if they are (n, height, width, channels) and ``params`` were drawn for as many."""
     shape = getattr(masks, "shape", None)
     if shape is None or len(shape) != 4:
         raise ArgumentError(
@@ -105,7 +105,7 @@ def check_masks(params: Any, masks: Any) -> jax.Array:
             )
         )
     check_rows(params, shape[0])
-    return masks if isinstance(masks, jax.Array) else jnp.asarray(masks)
+    return masks
 
 
 def check_range(argument: str, images: jax.Array) -> jax.Array:

@@ -200,12 +200,14 @@ def _drop_path(model: Any) -> float:
     )
 
 
-def _signature(model: Any) -> list[tuple[str, str, tuple[int, ...], tuple[tuple[str, tuple[int, ...]], ...]]]:
+def _signature(model: Any) -> list[tuple[Any, ...]]:
+    """Return what tells two networks apart: their layers in order, with kind, shape, groups and weights."""
     return [
         (
             layer.name,
             type(layer).__name__,
             tuple(layer.output.shape[1:]),
+            getattr(layer, "groups", None),  # of normalisation and convolutions; no weight shows them
             tuple((name, tuple(weight.shape)) for name, weight in named_weights(layer)),
         )
         for layer in leaves(model)

@@ -128,7 +128,7 @@ class Loop:
             for half in (False, self.half_epochs > 0)
         )
         self._logits = make_logit_function(model, devices)
-        self._mixes = augment is not None and augment.mixes
+        self._augments = augment is not None
         self._part = devices.own(np.arange(self.batch_size))
         self._labels = train.labels.astype(np.float32)
         negative, positive = self.imbalance.weights
@@ -336,7 +336,7 @@ class Loop:
             weights=divide(weights),
             key=key,
             asked=None if asked is None else divide(asked),
-            mixed_weights=divide(self._weights[rows]) if self._mixes else None,
+            mixed_weights=divide(self._weights[rows]) if self._augments else None,
         )
 
     def _obey(self, asked: jax.Array, watcher: Watcher) -> None:

@@ -6,6 +6,7 @@ import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,9 @@ class Unfinished:
         changed = [
             f"{name} {before or 'none'} became {now.get(name) or 'none'}"
             for name, before in self.record.environment.items()
-            if name in _MATTERS and now.get(name) != before
+            if name in _MATTERS and sorted(now.get(name, "").split()) != sorted(before.split())
+            # Threads of the processor change no sum on a GPU.
+            if name != "threads" or "cpu" in now.get("devices", "cpu").lower()
         ]
         if changed:
             warnings.warn(
@@ -94,12 +97,14 @@ def read_unfinished(directory: PathLike, *, model: Any, augment: Any) -> Unfinis
     """
     folder = Path(directory)
     record, given = RunRecord.load(folder), model
-    if model is not None and record.model_recipe and recipe_sha256(model) != record.model_recipe:
+    # Another Keras may describe the same layers in other words.
+    comparable = bool(record.model_recipe) and record.environment.get("keras") == metadata.version("keras")
+    if model is not None and comparable and recipe_sha256(model) != record.model_recipe:
         raise ArgumentError(
             explain(
                 "model",
                 f"must be of the recipe that the run in {folder.name} began with: the same layers with the same "
-                "settings (dropout, activations, what is frozen)",
+                "settings (dropout, activations, seeds, what is frozen)",
                 model.name,
                 "Build the model as before; to train on with another one, begin a new run.",
             )

@@ -76,7 +76,7 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if kind is not None and issubclass(kind, Exception) and self._begun:
+            if kind is not None and issubclass(kind, Exception) and self._begun and not self._finished:
                 message = str(error) if issubclass(kind, MedimgCnnError) else f"{kind.__name__}: {error}"
                 batch = {"sample_ids": self._loop.suspects} if self._loop.suspects else {}
                 log_event(self.folder, "failed", message=message, **batch)

@@ -174,14 +174,13 @@ def make_train_step(
         if augment is not None:
             drawn = augment.params(jax.random.wrap_key_data(batch.key), rows, x.shape[1:])
             x = augment.apply(drawn, x)
-            if augment.mixes:
-                taught = weight > 0
-                if batch.mixed_weights is not None:
-                    weight = jnp.asarray(batch.mixed_weights)[:rows]
-                weight, weight_of_positive = (
-                    jnp.where(taught, augment.apply_labels(drawn, values), 0.0)
-                    for values in (weight, weight * target)
-                )
+            taught = weight > 0
+            if batch.mixed_weights is not None:
+                weight = jnp.asarray(batch.mixed_weights)[:rows]
+            weight, weight_of_positive = (
+                jnp.where(taught, augment.apply_labels(drawn, values), 0.0)
+                for values in (weight, weight * target)
+            )
         gradient = jax.value_and_grad(loss_of, has_aux=True)
         (_, (loss, other)), grads = gradient(
             state.weights, state.other, x, (weight, weight_of_positive), state.scaling
