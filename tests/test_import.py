@@ -64,7 +64,9 @@ def test_import_is_quick() -> None:
     assert ours - bare < 0.15
 
 
-@pytest.mark.parametrize("value", [None, "", "jax"])
+@pytest.mark.parametrize(
+    "value", [None, pytest.param("", marks=pytest.mark.slow), pytest.param("jax", marks=pytest.mark.slow)]
+)
 def test_backend_is_jax_where_it_is_unset_empty_or_jax(value: str | None) -> None:
     result = run(
         "import medimg_cnn; medimg_cnn.build_cnn; import keras; print(keras.config.backend())",

@@ -66,7 +66,7 @@ def cases(draw):
     return y, p, patients, site, threshold
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(cases())
 @example(([1], [0.5], None, ["a"], None))
 @example(([0], [0.5], ["p"], ["a"], 0.5))
@@ -117,7 +117,7 @@ def no_false_zero(report, y, p):
         assert not among or estimate.value == pytest.approx(hits / among), name
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(cases(), st.integers(0, 99))
 @example(([1], [0.5], None, ["a"], None), 0)
 @example(([0, 1] * 10, [0.5] * 20, None, ["a"] * 20, 0.5), 0)

@@ -199,8 +199,8 @@ def brightness(slope: float) -> Any:
 
 @pytest.mark.parametrize(
     ("mix", "weights"),
-    [(CutMix(alpha=1.0), (1.0, 1.0)), (CutMix(alpha=1.0), (1.0, 3.0)), (MixUp(alpha=1.0), (1.0, 3.0))],
-    ids=["CutMix", "CutMix, weighted", "MixUp, weighted"],
+    [(CutMix(alpha=1.0), (1.0, 3.0)), (MixUp(alpha=1.0), (1.0, 3.0))],
+    ids=["CutMix", "MixUp"],
 )
 def test_a_step_mixes_labels_and_weights_as_it_mixes_images(
     mix: Any, weights: tuple[float, float], make_source: Make

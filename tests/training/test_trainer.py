@@ -188,6 +188,7 @@ def test_class_weights_are_undone_in_the_probabilities(make_source: Make) -> Non
         assert (1 / (1 + np.exp(-logit))).mean() > 0.3
 
 
+@pytest.mark.slow
 def test_class_weights_are_mixed_with_the_images_they_belong_to(make_source: Make) -> None:
     import jax
 
@@ -217,6 +218,7 @@ def test_class_weights_are_mixed_with_the_images_they_belong_to(make_source: Mak
     assert loss == pytest.approx(np.mean(mixed_weight * np.logaddexp(0, z) - mixed_positive * z), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_what_fills_the_last_batch_up_brings_its_label_where_it_is_mixed_into_an_image(
     make_source: Make,
 ) -> None:
@@ -313,6 +315,7 @@ def test_the_figures_that_may_choose_are_those_of_scikit_learn(data: st.DataObje
         ) or math.isnan(value)
 
 
+@pytest.mark.slow
 def test_another_figure_can_choose_the_epoch(make_source: Make, tmp_path: Path) -> None:
     train, validation = make_source(60, signal=0.15), make_source(48, part="validation", seed=1, signal=0.15)
     options: dict[str, Any] = {"epochs": 8, "learning_rate": 0.03, "batch_size": 8, "average": 0.0}
