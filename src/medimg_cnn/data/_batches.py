@@ -264,6 +264,15 @@ class Split(keras.utils.PyDataset):  # type: ignore[misc] # Keras ships no types
         """Return the images at these positions, (m, h, w, c) float32 in 0 to 1; safe from several threads."""
         return self._store.read(self._table.rows[np.asarray(indices, dtype=np.int64)])
 
+    def read_stored(self, indices: IntVector) -> NDArray[np.uint8] | NDArray[np.uint16]:
+        """Return what ``read`` returns as it is kept: integers, of which the largest value of their kind is 1.
+
+        (m, h, w, c) uint8, or uint16 where an image of the dataset has more than 8 bits; where all of it is grey there
+        is one channel, also where ``read`` repeats it. A quarter of the bytes or less, so that a device that turns
+        them into float32 itself waits less for them.
+        """
+        return self._store.read_stored(self._table.rows[np.asarray(indices, dtype=np.int64)])
+
     def arrays(self) -> tuple[Images, NDArray[np.int8]]:
         """Return all images (n, h, w, c) float32 and labels (n,) int8, in the order of the table."""
         return self.read(np.arange(self.n, dtype=np.int64)), self.labels.copy()

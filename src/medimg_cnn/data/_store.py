@@ -10,6 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,23 @@ class PixelStore:
         for index, (shard, row) in enumerate(self._places[rows].tolist()):
             dequantise(self._pixels(shard)[row], out[index])
         return out
+
+    def read_stored(self, rows: IntVector) -> NDArray[Any]:
+        """Return the images of these rows as integers, (m, h, w, 1 or c) of the store's one kind.
+
+        uint8 where all images are, else uint16, whose 65,535 is the 255 of the others; one channel where all are grey.
+        """
+        kind, channels = self._kind
+        out = np.empty((len(rows), *self.image_shape[:2], channels), dtype=kind)
+        for index, (shard, row) in enumerate(self._places[rows].tolist()):
+            values = self._pixels(shard)[row]
+            np.multiply(values, kind.type(1 if values.dtype == kind else 257), out=out[index])
+        return out
+
+    @cached_property
+    def _kind(self) -> tuple[np.dtype[Any], int]:
+        found = [(pixels.dtype, pixels.shape[3]) for pixels in map(self._pixels, range(len(self._shards)))]
+        return max(kind for kind, _ in found), max(channels for _, channels in found)
 
     def _pixels(self, number: int) -> NDArray[Any]:
         shard = self._shards[number]

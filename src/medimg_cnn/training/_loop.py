@@ -23,7 +23,7 @@ from medimg_cnn.training._predict import predict_logits
 from medimg_cnn.training._scaling import first_scale
 from medimg_cnn.training._selection import Selection
 from medimg_cnn.training._snapshot import HostArrays, Snapshot, on_host
-from medimg_cnn.training._source import ImageSource
+from medimg_cnn.training._source import ImageSource, reader
 from medimg_cnn.training._step import (
     Batch,
     TrainState,
@@ -129,6 +129,7 @@ class Loop:
         )
         self._logits = make_logit_function(model, devices)
         self._augments = augment is not None
+        self._read = reader(train)
         self._part = devices.own(np.arange(self.batch_size))
         self._labels = train.labels.astype(np.float32)
         negative, positive = self.imbalance.weights
@@ -331,7 +332,7 @@ class Loop:
         divide = self.devices.divide
         asked = np.full(rows.size, watcher.asked, np.float32) if self.devices.together else None
         return Batch(
-            images=divide(self.train.read(rows)),
+            images=divide(self._read(rows)),
             labels=divide(self._labels[rows]),
             weights=divide(weights),
             key=key,
@@ -364,7 +365,7 @@ class Loop:
             self._logits,
             self._state.average,
             self._state.average_other,
-            self.validation.read,
+            reader(self.validation),
             self.validation.n,
             batch_size=_PREDICTION_BATCH,
             between=(lambda: None) if self.devices.together else between,

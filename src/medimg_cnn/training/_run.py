@@ -19,7 +19,7 @@ from medimg_cnn.data import Preprocessing
 from medimg_cnn.errors import ArgumentError, ArtifactError, MedimgCnnWarning
 from medimg_cnn.training._plots import plot_history
 from medimg_cnn.training._predict import ReadImages, augmented_views, predict_logits
-from medimg_cnn.training._source import ImageSource, check_images, check_source
+from medimg_cnn.training._source import ImageSource, check_images, check_source, reader
 from medimg_cnn.training._step import logit_model, make_logit_function
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class Run:
                 MedimgCnnWarning,
                 stacklevel=2,
             )
-        reads: list[ReadImages] = [images.read]
+        reads: list[ReadImages] = [reader(images)]
         if augment is not None:
             if getattr(augment, "mixes", True):
                 rule = "must be an augmentation that does not mix images of the batch"

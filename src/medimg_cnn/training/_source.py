@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from os import PathLike
 from typing import Any, Protocol, runtime_checkable
 
+import jax
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from medimg_cnn._types import Images, IntVector, StrVector
 from medimg_cnn._validation import explain
 from medimg_cnn.artifacts import DatasetFingerprint
-from medimg_cnn.data import Dataset
+from medimg_cnn.data import Dataset, Split
 from medimg_cnn.errors import ArgumentError
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "check_images",
     "check_source",
     "check_together",
+    "reader",
 ]
 
 
@@ -63,6 +65,16 @@ class ImageSource(Protocol):
     def read(self, indices: IntVector) -> Images:
         """Return the images at ``indices``, (len(indices), height, width, channels) float32 in 0-1."""
         ...
+
+
+def reader(source: ImageSource) -> Callable[[IntVector], NDArray[Any]]:
+    """Return the function that reads a batch for the compiled step.
+
+    A GPU waits for what is sent to it, and gets the integers that a ``Split`` keeps. A CPU gets NumPy's quotients: XLA
+    multiplies by the inverse, which may differ in the last place.
+    """
+    own = isinstance(source, Split) and getattr(source.read, "__func__", None) is Split.read  # not a subclass's
+    return source.read_stored if own and jax.default_backend() != "cpu" else source.read  # type: ignore[attr-defined]
 
 
 def check_source(argument: str, value: object, *, example: str) -> None:

@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 Arrays: TypeAlias = list[jax.Array]
-HostArray: TypeAlias = jax.Array | NDArray[np.float32]
+HostArray: TypeAlias = jax.Array | NDArray[Any]
 LogitFunction: TypeAlias = Callable[[Arrays, Arrays, HostArray], jax.Array]
 TrainStep: TypeAlias = Callable[["TrainState", "Batch"], tuple["TrainState", jax.Array, jax.Array]]
 
@@ -42,7 +42,7 @@ TrainStep: TypeAlias = Callable[["TrainState", "Batch"], tuple["TrainState", jax
 class Batch(NamedTuple):
     """What a step is given: b images and, beyond them, what fills them up to a multiple of the devices' number.
 
-    ``images`` are (b, h, w, c) float32, ``labels`` and ``weights`` (b,) float32, a weight of 0 leaves an image out;
+    ``images`` are (b, h, w, c) float32 in 0 to 1, or as ``Split.read_stored`` gives them, ``labels`` and ``weights`` (b,) float32, a weight of 0 leaves an image out;
     ``key`` is the data of a random key; ``asked`` (b,) float32 or None is the signal, if any, that asked each row's
     process to stop. ``mixed_weights`` (b,) float32 or None are what images weigh where they are mixed into others: not
     0 for those left out, whose labels must come along.
@@ -95,6 +95,13 @@ def logit_model(model: Any) -> Any:
     if output.shape[1:] != (1,):
         raise ArgumentError(f'model: its layer "logit" must give (batch, 1); got {output.shape}.')
     return keras.Model(model.input, output, name=f"{model.name}_logit")
+
+
+def in_unit_range(images: jax.Array, channels: int) -> jax.Array:
+    """Return images as (b, h, w, channels) float32 in 0 to 1, from these or from integers and one channel."""
+    if jnp.issubdtype(images.dtype, jnp.integer):
+        images = images.astype(jnp.float32) / jnp.float32(jnp.iinfo(images.dtype).max)
+    return jnp.broadcast_to(images, (*images.shape[:3], channels))
 
 
 def make_optimizer(config: TrainerConfig, steps: int, variables: Sequence[Any] = ()) -> Any:
@@ -168,7 +175,7 @@ def make_train_step(
         counted = jnp.sum(weight > 0)
         target = labels * (1.0 - 2.0 * config.label_smoothing) + config.label_smoothing
         weight_of_positive = weight * target
-        x = images
+        x = in_unit_range(images, channels)
         if x.shape[1:3] != (height, width):
             x = jax.image.resize(x, (rows, height, width, channels), "linear", antialias=True)
         if augment is not None:
@@ -215,7 +222,8 @@ def make_logit_function(model: Any, devices: Devices | None = None) -> LogitFunc
     """Compile ``logits(weights, other, images) -> (b,)`` float32, in inference mode."""
 
     def logits(weights: Arrays, other: Arrays, images: HostArray) -> jax.Array:
-        output, _ = model.stateless_call(weights, other, images, training=False)
+        x = in_unit_range(jnp.asarray(images), model.input_shape[-1])
+        output, _ = model.stateless_call(weights, other, x, training=False)
         logit: jax.Array = output[:, 0]
         return logit
 
