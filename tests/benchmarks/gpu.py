@@ -76,7 +76,7 @@ def median_rate(function: Callable[[], Any], images: int, rounds: int = 7) -> fl
 def ours(name: str, shape: tuple[int, int, int], precision: Any) -> dict[str, float]:
     """Images a second of `Trainer.fit`, without its first epoch, and of `Run.predict`."""
     data = dataset(shape)
-    model = mc.build_cnn(shape, name, seed=0)
+    model = mc.build_cnn(shape, architecture=name, seed=0)
     trainer = mc.Trainer(
         model,
         augment=A.preset("chest_xray"),
@@ -99,7 +99,8 @@ def augmenting(shape: tuple[int, int, int]) -> float:
     """Images a second of the chain, with images that lie on the GPU."""
     images = jax.device_put(np.random.default_rng(0).random((BATCH, *shape), dtype=np.float32))
     keys = jax.random.split(jax.random.key(0), 50)
-    return median_rate(lambda: jax.block_until_ready([CHAIN(key, images) for key in keys]), 50 * BATCH)
+    chain = jax.jit(CHAIN)
+    return median_rate(lambda: jax.block_until_ready([chain(key, images) for key in keys]), 50 * BATCH)
 
 
 def torchs(kind: str) -> dict[str, float] | None:
@@ -109,7 +110,9 @@ def torchs(kind: str) -> dict[str, float] | None:
         import torchvision
     except ImportError:
         return None
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.benchmark = True
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = (
+        torch.backends.cudnn.benchmark
+    ) = True
     model = torchvision.models.resnet18(num_classes=1).cuda().to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
     height, width, channels = LARGE

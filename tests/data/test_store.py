@@ -78,6 +78,26 @@ def test_one_channel_is_read_as_three(tmp_path: Path) -> None:
     assert store.read(np.array([0])).tolist() == np.full((1, 2, 2, 3), np.float32(0.2)).tolist()
 
 
+@given(
+    st.lists(st.tuples(st.sampled_from(["uint8", "uint16"]), st.sampled_from([1, 3])), min_size=1, max_size=4)
+)
+def test_integers_of_one_kind_stand_for_the_same_images(kinds: list[tuple[str, int]]) -> None:
+    rng = np.random.default_rng(0)
+    shards = [
+        Shard(rng.integers(0, np.iinfo(kind).max, (3, 4, 5, channels), dtype=kind, endpoint=True), 0)
+        for kind, channels in kinds
+    ]
+    places = np.array([(shard, row) for shard in range(len(kinds)) for row in range(3)])
+    store = PixelStore(shards, places, (4, 5, 3), memory_budget=0)
+    rows = rng.integers(0, len(places), 7)
+    stored = store.read_stored(rows)
+    wide, colour = any(kind == "uint16" for kind, _ in kinds), any(channels == 3 for _, channels in kinds)
+    assert stored.dtype == (np.uint16 if wide else np.uint8)
+    assert stored.shape == (7, 4, 5, 3 if colour else 1)
+    values = np.divide(stored, np.float32(np.iinfo(stored.dtype).max), dtype=np.float32)
+    assert (np.broadcast_to(values, (7, 4, 5, 3)) == store.read(rows)).all()
+
+
 @pytest.mark.parametrize("how", ["gone", "altered"])
 def test_a_file_that_goes_while_it_is_in_use_is_told(tmp_path: Path, how: str) -> None:
     store, _ = make_store(tmp_path, budget=0, in_files=8)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, get_args
 
+import jax
 import numpy as np
 import pytest
 from hypothesis import given
@@ -31,7 +33,7 @@ from sklearn.metrics import (
 from medimg_cnn._keras import keras
 from medimg_cnn.artifacts import Calibration
 from medimg_cnn.augmentations import Flip
-from medimg_cnn.data import load_dataset
+from medimg_cnn.data import Split, load_dataset
 from medimg_cnn.errors import ArgumentError, ArtifactError, MedimgCnnWarning, TrainingError
 from medimg_cnn.evaluation import auroc
 from medimg_cnn.models import build_cnn
@@ -41,6 +43,7 @@ from medimg_cnn.training._imbalance import Imbalance
 from medimg_cnn.training._loop import Loop
 from medimg_cnn.training._monitor import monitored, turned
 from medimg_cnn.training._observers import Observers
+from medimg_cnn.training._source import reader
 
 Make = Callable[..., Any]
 SHAPE = (12, 12, 1)
@@ -110,6 +113,10 @@ def test_the_operating_point_is_chosen_on_validation(make_source: Make) -> None:
         assert run.operating_point.chosen_on == "validation"
 
 
+@pytest.mark.skipif(
+    jax.default_backend() != "cpu" and "deterministic" not in os.environ.get("XLA_FLAGS", ""),
+    reason="a GPU adds in another order each time, unless XLA_FLAGS has --xla_gpu_deterministic_ops=true",
+)
 def test_the_same_seed_gives_the_same_weights_bit_for_bit(make_source: Make) -> None:
     train, validation = make_source(50), make_source(30, part="validation", seed=1)
 
@@ -120,6 +127,44 @@ def test_the_same_seed_gives_the_same_weights_bit_for_bit(make_source: Make) -> 
     first, again, other = fit(3), fit(3), fit(4)
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_integers_that_a_gpu_gets_train_as_floats_do(monkeypatch: Any, channels: int) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (90, 12, 12), dtype=np.uint8)
+    images[::2, 3:6, 3:6] //= 4
+    data = load_dataset(
+        (images, np.arange(90) % 2), positive=0, patients=np.arange(90), channels=channels, audit="off"
+    )
+    found = []
+    for choose in (reader, lambda source: source.read_stored):
+        monkeypatch.setattr("medimg_cnn.training._loop.reader", choose)
+        monkeypatch.setattr("medimg_cnn.training._run.reader", choose)
+        network = build_cnn((12, 12, channels), width=4, seed=0)
+        run = Trainer(network, augment=Flip(), epochs=2, seed=0, progress=False).fit(
+            data.train, data.validation
+        )
+        found.append((run.history["loss"], run.history["validation_loss"], run.predict(data.test).logit))
+    for mine, other in zip(*found, strict=True):
+        np.testing.assert_allclose(mine, other, atol=1e-4)
+
+
+def test_a_split_that_reads_otherwise_is_read_its_own_way(monkeypatch: Any) -> None:
+    class Inverted(Split):
+        def read(self, indices: Any) -> Any:
+            return 1 - super().read(indices)
+
+    images = np.random.default_rng(0).integers(0, 256, (40, 12, 12), dtype=np.uint8)
+    train = load_dataset((images, np.arange(40) % 2), positive=1, patients=np.arange(40), audit="off").train
+    own = Inverted(
+        train._table, train._store, fingerprint=train.fingerprint, preprocessing=train.preprocessing
+    )
+    assert reader(train) == (train.read if jax.default_backend() == "cpu" else train.read_stored)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert reader(train) == train.read_stored
+    assert reader(own) == own.read
+    monkeypatch.setattr(train, "read", lambda rows: rows)
+    assert reader(train) is train.read
 
 
 def test_every_image_is_seen_once_an_epoch_in_another_order(make_source: Make) -> None:

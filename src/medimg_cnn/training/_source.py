@@ -73,7 +73,9 @@ def reader(source: ImageSource) -> Callable[[IntVector], NDArray[Any]]:
     A GPU waits for what is sent to it, and gets the integers that a ``Split`` keeps. A CPU gets NumPy's quotients: XLA
     multiplies by the inverse, which may differ in the last place.
     """
-    own = isinstance(source, Split) and getattr(source.read, "__func__", None) is Split.read  # not a subclass's
+    own = (
+        isinstance(source, Split) and getattr(source.read, "__func__", None) is Split.read
+    )  # not a subclass's
     return source.read_stored if own and jax.default_backend() != "cpu" else source.read  # type: ignore[attr-defined]
 
 
