@@ -42,10 +42,10 @@ TrainStep: TypeAlias = Callable[["TrainState", "Batch"], tuple["TrainState", jax
 class Batch(NamedTuple):
     """What a step is given: b images and, beyond them, what fills them up to a multiple of the devices' number.
 
-    ``images`` are (b, h, w, c) float32 in 0 to 1, or as ``Split.read_stored`` gives them; ``labels`` and ``weights`` (b,)
-    float32, a weight of 0 leaves an image out; ``key`` is the data of a random key; ``asked`` (b,) float32 or None is
-    the signal, if any, that asked each row's process to stop. ``mixed_weights`` (b,) float32 or None are what images
-    weigh where they are mixed into others: not 0 for those left out, whose labels must come along.
+    ``images`` are (b, h, w, c) float32 in 0 to 1, or as ``Split.read_stored`` gives them; ``labels`` and ``weights``
+    (b,) float32, a weight of 0 leaves an image out; ``key`` is the data of a random key; ``asked`` (b,) float32 or
+    None is the signal, if any, that asked each row's process to stop. ``mixed_weights`` (b,) float32 or None are what
+    images weigh where they are mixed into others: not 0 for those left out, whose labels must come along.
     """
 
     images: Any
