@@ -73,10 +73,27 @@ def peak(figures: dict[str, Any]) -> list[str]:
     return lines
 
 
+def gpu(figures: dict[str, Any]) -> list[str]:
+    """What a GPU trains, predicts and augments, images a second, and the seconds to the end of the first epoch."""
+    lines = [
+        "| | training | predicting | first epoch |",
+        "|---|---|---|---|",
+    ]
+    for case in figures["cases"]:
+        whose = "torch's ResNet-18" if case["side"] == "torch" else f"`{case['name']}`"
+        name = f"{whose}, {'x'.join(map(str, case['shape']))}, {case['precision']}"
+        if "training" in case:
+            cells = [f"{case[key]:,.0f}" if key in case else "" for key in ("training", "predicting")]
+            first = f"{case['first_epoch']:.0f} s" if "first_epoch" in case else ""
+            lines.append(f"| {name} | {' | '.join(cells)} | {first} |")
+    return lines
+
+
 TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], list[str]]]] = {
     "training": ("training", training),
     "peak": ("training", peak),
     "augmentation": ("augmentation", side_by_side),
+    "gpu": ("gpu", gpu),
 }
 
 
