@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,6 +29,14 @@ def test_the_trainer_and_its_record_have_the_same_options_and_defaults() -> None
 def test_json_round_trip(epochs: int, learning_rate: float, class_weight: object, seed: int) -> None:
     config = TrainerConfig(epochs=epochs, learning_rate=learning_rate, class_weight=class_weight, seed=seed)
     assert TrainerConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_numbers_of_numpy_become_json() -> None:
+    config = TrainerConfig(
+        epochs=np.int64(3), learning_rate=np.float32(0.5), class_weight=(np.float64(1.0), np.int32(2))
+    )
+    assert json.loads(json.dumps(config.to_dict()))["class_weight"] == [1.0, 2.0]
+    assert TrainerConfig.from_dict(config.to_dict()) == config
 
 
 @pytest.mark.parametrize(

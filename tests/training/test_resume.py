@@ -34,6 +34,7 @@ from medimg_cnn.errors import (
 from medimg_cnn.training import Run, Trainer, TrainingInterrupted, load_run
 from medimg_cnn.training._checkpoints import Checkpoints
 from medimg_cnn.training._recipe import recipe_sha256
+from medimg_cnn.training._signals import StopSignals
 from medimg_cnn.training._source import ImageSource
 
 Make = Callable[..., Any]
@@ -225,6 +226,13 @@ def test_sigterm_saves_and_ends_with_143(
         "5",
         "9",
     ]
+
+
+def test_ctrl_c_after_sigterm_takes_nothing_back() -> None:
+    with StopSignals(terminate=True, say=False) as stop:
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGINT)
+        assert stop.received == signal.SIGTERM
 
 
 def test_a_handler_of_the_users_own_is_called_after_saving(sources: Any, tmp_path: Path) -> None:

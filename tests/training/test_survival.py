@@ -282,6 +282,9 @@ def test_a_full_or_read_only_disk_is_found_before_the_first_step(
     train, validation = make_source(40), make_source(20, part="validation", seed=1)
     reads: list[int] = []
     read = train.read
+    finished = Trainer(
+        build_cnn((12, 12, 1), width=4), directory=small_disk / "finished", epochs=1, progress=False
+    ).fit(train, validation)
     train.read = lambda rows: (reads.append(len(rows)), read(rows))[1]
     trainer = Trainer(build_cnn((12, 12, 1), width=32), directory=small_disk / "big", progress=False)
     with pytest.raises(ArgumentError, match=r"must have room for what the run still writes, .* MB are free"):
@@ -300,6 +303,9 @@ def test_a_full_or_read_only_disk_is_found_before_the_first_step(
             )
             with pytest.raises(ArgumentError, match="cannot be written to"):
                 trainer.fit(train, validation)
+        train.read = read
+        read_only = Trainer.resume(small_disk / "finished", progress=False).fit(train, validation)
+        assert read_only.result == finished.result, "a finished run is loaded"
     finally:
         subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
     assert not reads

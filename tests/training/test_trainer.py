@@ -412,6 +412,15 @@ def test_a_loss_that_is_not_finite_names_the_batch(make_source: Make, tmp_path: 
     assert not (tmp_path / "run" / "result.json").exists()
 
 
+def test_a_validation_image_that_is_not_finite_is_named(make_source: Make, tmp_path: Path) -> None:
+    train, validation = make_source(40), make_source(20, part="validation", seed=1)
+    validation.images[7, 3, 3] = np.nan
+    with pytest.raises(TrainingError, match=r"1 of the 20 validation images after epoch 1: validation_7\."):
+        Trainer(model(), epochs=1, directory=tmp_path, progress=False).fit(train, validation)
+    last = json.loads((tmp_path / "events.jsonl").read_text().splitlines()[-1])
+    assert last["sample_ids"] == ["validation_7"]
+
+
 def test_all_images_of_a_batch_that_fails_are_named_in_the_events(make_source: Make, tmp_path: Path) -> None:
     train, validation = make_source(80), make_source(20, part="validation", seed=1)
     train.images[:] = np.nan

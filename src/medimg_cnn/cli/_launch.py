@@ -105,6 +105,7 @@ class _Group:
                     _say(f"process {first + failed[0]} ended with status {status}; the others end too")
             if time.monotonic() > ends:
                 _say(f"what is left after {_PATIENCE:.0f} s is killed")
+                ends = float("inf")
                 for child in self._children:
                     child.kill()
             time.sleep(0.1)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, TypeAlias, get_args
 
+import numpy as np
+
 from medimg_cnn._validation import (
     check_choice,
     check_integer,
@@ -151,7 +153,12 @@ class TrainerConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
-        return asdict(self)
+        content = asdict(self)
+        if isinstance(self.class_weight, tuple):
+            content["class_weight"] = tuple(map(float, self.class_weight))
+        return {
+            name: value.item() if isinstance(value, np.generic) else value for name, value in content.items()
+        }
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> TrainerConfig:

@@ -37,6 +37,8 @@ def prepare_directory(directory: PathLike | None, *, overwrite: bool, resume: bo
     if directory is None:
         return None
     folder = Path(directory)
+    if resume and (folder / RESULT_FILE).is_file():
+        return folder  # a finished run is loaded, from where nothing may be written too
     if not overwrite and not resume:
         if (folder / RESULT_FILE).exists():
             raise ArgumentError(

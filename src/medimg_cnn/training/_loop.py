@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 
@@ -371,7 +371,14 @@ class Loop:
             between=(lambda: None) if self.devices.together else between,
             devices=self.devices,
         )
-        if not np.isfinite(logit).all():
+        good = np.isfinite(logit)
+        if good.any() and not good.all():
+            self.suspects = tuple(self.validation.sample_ids[~good].tolist())
+            raise TrainingError(
+                f"The model gives infinite or NaN logits for {np.sum(~good)} of the {good.size} validation images "
+                f"after epoch {self.epoch}: {_listed(self.suspects)}. Look at these images."
+            )
+        if not good.all():
             raise TrainingError(
                 f"The model gives infinite or NaN logits on validation after epoch {self.epoch}, all of whose losses "
                 f"were finite. {self._batch_words(self.steps_per_epoch - 1)}"
@@ -390,10 +397,8 @@ class Loop:
 
     def _batch_words(self, index: int) -> str:
         self.suspects = tuple(self.train.sample_ids[self._rows(index)].tolist())
-        more = len(self.suspects) - _NAMED
-        names = ", ".join(self.suspects[:_NAMED]) + (f" and {more} others" if more > 0 else "")
         return (
-            f"The batch held {names}. Look at these images, or lower learning_rate (now "
+            f"The batch held {_listed(self.suspects)}. Look at these images, or lower learning_rate (now "
             f"{self.config.learning_rate:g})."
         )
 
@@ -404,6 +409,11 @@ class Loop:
                     f"Weights became infinite or NaN in the step before step {self.index + 1} of epoch {self.epoch}. "
                     + self._batch_words((self.index - 1) % self.steps_per_epoch)
                 )
+
+
+def _listed(ids: Sequence[str]) -> str:
+    more = len(ids) - _NAMED
+    return ", ".join(ids[:_NAMED]) + (f" and {more} others" if more > 0 else "")
 
 
 def _number(value: Any) -> Any:

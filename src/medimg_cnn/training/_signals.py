@@ -77,7 +77,8 @@ class StopSignals:
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         del frame
-        self.received = signal.Signals(number)
+        if self.received is not signal.SIGTERM:  # whose exit status was promised
+            self.received = signal.Signals(number)
         if number == signal.SIGINT:
             signal.signal(signal.SIGINT, self._before[signal.SIGINT])
             if self._say:
