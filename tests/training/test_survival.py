@@ -305,7 +305,7 @@ def test_a_full_or_read_only_disk_is_found_before_the_first_step(
                 trainer.fit(train, validation)
         train.read = read
         read_only = Trainer.resume(small_disk / "finished", progress=False).fit(train, validation)
-        assert read_only.result == finished.result, "a finished run is loaded"
+        assert read_only.result.model_sha256 == finished.result.model_sha256, "a finished run is loaded"
     finally:
         subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
     assert not reads
