@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 
 import jax
@@ -160,6 +161,70 @@ def test_runs_that_are_sampled_at_once() -> None:
     assert runs_of_one_resample((flip, edge, flip, turn)) == [[0, 1, 2], [3]]
     assert runs_of_one_resample((bend, turn, bend)) == [[0, 1], [2]]  # a second bend
     assert runs_of_one_resample(()) == []
+
+
+@dataclass(frozen=True, kw_only=True)
+class Roll(A.SpatialAugmentation):
+    """A spatial step as a user would write one: columns that leave at one side come in at the other."""
+
+    def params(self, key: jax.Array, n: int, image_shape: tuple[int, int, int]) -> A.Params:
+        return {"by": jax.random.randint(key, (n,), 1, image_shape[1])}
+
+    def apply(self, params: A.Params, images: jax.Array) -> jax.Array:
+        return jax.vmap(lambda image, by: jnp.roll(image, by, axis=1))(images, params["by"])
+
+    def apply_masks(self, params: A.Params, masks: jax.Array) -> jax.Array:
+        return self.apply(params, masks)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HalvedFlip(A.Flip):
+    """A step of the library with an ``apply`` of the user's own."""
+
+    def apply(self, params: A.Params, images: jax.Array) -> jax.Array:
+        return super().apply(params, images) / 2
+
+
+@pytest.mark.parametrize(
+    "chain",
+    [
+        Roll() | A.Brightness(amount=0.2),
+        A.Compose(steps=(Roll(),)),
+        A.Rotation(degrees=20) | Roll() | A.Rotation(degrees=20),
+        Roll(border="edge") | A.Zoom(amount=0.2, border="edge") | Roll(border="edge"),
+        A.Rotation(degrees=20) | HalvedFlip(probability=1),
+    ],
+    ids=str,
+)
+def test_a_chain_with_a_spatial_step_of_ones_own_equals_its_steps_one_after_the_other(
+    chain: A.Compose,
+) -> None:
+    images = picture(5)
+    masks = images > 0.5
+    params = chain.params(jax.random.key(1), 2, (HEIGHT, WIDTH, 1))
+    expected, expected_masks = images, masks
+    for position, step in enumerate(chain.steps):
+        drawn = chain.params_of(params, position)
+        expected, expected_masks = step.apply(drawn, expected), step.apply_masks(drawn, expected_masks)
+    assert np.array_equal(chain.apply(params, images), expected)
+    assert np.array_equal(chain.apply_masks(params, masks), expected_masks)
+    assert not np.array_equal(expected, images)
+
+
+def test_a_spatial_step_of_ones_own_says_itself_what_it_does() -> None:
+    class Rolled(Roll):
+        apply_masks = A.SpatialAugmentation.apply_masks
+
+    class Nothing(A.SpatialAugmentation):
+        params = Roll.params
+
+    masks = picture() > 0.5
+    for step in (Rolled(), Rolled() | A.Flip()):
+        params = step.params(jax.random.key(0), 2, (HEIGHT, WIDTH, 1))
+        with pytest.raises(ArgumentError, match=r"must have an apply_masks of its own.* AffineAugmentation"):
+            step.apply_masks(params, masks)
+    with pytest.raises(TypeError, match="abstract method '?apply"):
+        Nothing()  # type: ignore[abstract]
 
 
 def test_what_leaves_the_frame_and_comes_back_is_kept_by_one_resample() -> None:

@@ -5,24 +5,36 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 import jax
 import jax.numpy as jnp
 
-from medimg_cnn._validation import check_choice, check_fraction
+from medimg_cnn._validation import check_choice, check_fraction, explain
 from medimg_cnn.augmentations._base import Augmentation, Params
 from medimg_cnn.augmentations._checks import check_drawn, check_masks
 from medimg_cnn.augmentations.spatial._affine_map import AffineMap
 from medimg_cnn.augmentations.spatial._sample import Border, sample
+from medimg_cnn.errors import ArgumentError
 
-__all__ = ["AffineAugmentation", "SpatialAugmentation", "resample", "runs_of_one_resample"]
+__all__ = [
+    "AffineAugmentation",
+    "Resampled",
+    "SpatialAugmentation",
+    "joins_a_resample",
+    "resample",
+    "runs_of_one_resample",
+]
 
 _BORDERS: tuple[Border, ...] = ("constant", "edge", "reflect")
 
 
 @dataclass(frozen=True, kw_only=True)
 class SpatialAugmentation(Augmentation):
-    """An augmentation that moves pixels. In a chain, neighbours of this kind are sampled once together.
+    """An augmentation that moves pixels.
+
+    One of your own writes ``apply``, and ``apply_masks`` where masks are used; a chain calls these. If it is
+    an affine map, derive from ``AffineAugmentation``: then it is sampled once together with its neighbours.
 
     Attributes:
         probability: the share of images that are changed, 0 to 1.
@@ -45,6 +57,27 @@ class SpatialAugmentation(Augmentation):
         """Whether pixels may come from outside; a flip takes none, and so joins any neighbour."""
         return True
 
+    def apply_masks(self, params: Params, masks: jax.Array) -> jax.Array:
+        """Refuse: masks must move as the images do, which only the class itself can say.
+
+        Raises:
+            ArgumentError: always, unless a subclass overrides this.
+        """
+        del params, masks
+        raise ArgumentError(
+            explain(
+                "augmentation",
+                "must have an apply_masks of its own, since it moves pixels",
+                self,
+                "Write one that moves masks by what params drew, or derive from AffineAugmentation.",
+            )
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resampled(SpatialAugmentation):
+    """A spatial augmentation of which ``resample`` knows where each pixel is read: an affine map, or ``Elastic``."""
+
     @abstractmethod
     def moves(self, params: Params) -> jax.Array:
         """Whether any image is moved by what was drawn; bool ()."""
@@ -59,8 +92,11 @@ class SpatialAugmentation(Augmentation):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AffineAugmentation(SpatialAugmentation):
-    """A spatial augmentation that is an affine map of the plane: straight lines stay straight."""
+class AffineAugmentation(Resampled):
+    """A spatial augmentation that is an affine map of the plane: straight lines stay straight.
+
+    In a chain, neighbours of this kind are sampled once together. One of your own writes ``affine_map``.
+    """
 
     @abstractmethod
     def affine_map(self, params: Params, image_shape: tuple[int, int, int]) -> AffineMap:
@@ -73,7 +109,17 @@ class AffineAugmentation(SpatialAugmentation):
         return jnp.stack([part != rest for part, rest in zip(drawn, still, strict=True)]).any()
 
 
-Step = tuple[SpatialAugmentation, Params]
+Step = tuple[Resampled, Params]
+
+
+def joins_a_resample(step: Augmentation) -> TypeGuard[Resampled]:
+    """Whether ``resample`` does what the step's own methods do: not where a subclass wrote its own."""
+    own = type(step)
+    return (
+        isinstance(step, Resampled)
+        and own.apply is Resampled.apply
+        and own.apply_masks is Resampled.apply_masks
+    )
 
 
 def runs_of_one_resample(steps: Sequence[Augmentation]) -> list[list[int]]:
@@ -84,7 +130,7 @@ def runs_of_one_resample(steps: Sequence[Augmentation]) -> list[list[int]]:
     border: tuple[Border, float] | None = None
     open_run = bent = False
     for position, step in enumerate(steps):
-        if not isinstance(step, SpatialAugmentation):
+        if not joins_a_resample(step):
             runs.append([position])
             open_run = False
             continue
