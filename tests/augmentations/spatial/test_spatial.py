@@ -223,8 +223,53 @@ def test_a_spatial_step_of_ones_own_says_itself_what_it_does() -> None:
         params = step.params(jax.random.key(0), 2, (HEIGHT, WIDTH, 1))
         with pytest.raises(ArgumentError, match=r"must have an apply_masks of its own.* AffineAugmentation"):
             step.apply_masks(params, masks)
-    with pytest.raises(TypeError, match="abstract method '?apply"):
+    with pytest.raises(TypeError, match=r"abstract method '?apply"):
         Nothing()  # type: ignore[abstract]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sideways(A.AffineAugmentation):
+    """A map that depends on the image's size, and is the identity where that is 1."""
+
+    def params(self, key: jax.Array, n: int, image_shape: tuple[int, int, int]) -> A.Params:
+        return {"share": jnp.full(n, 0.25)}
+
+    def affine_map(self, params: A.Params, image_shape: tuple[int, int, int]) -> A.AffineMap:
+        share = params["share"]
+        return A.AffineMap.identity(share.shape[0])._replace(x0=share * (1 - image_shape[1]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settled(Sideways):
+    """A map for which nothing is drawn."""
+
+    def params(self, key: jax.Array, n: int, image_shape: tuple[int, int, int]) -> A.Params:
+        return {}
+
+    def affine_map(self, params: A.Params, image_shape: tuple[int, int, int]) -> A.AffineMap:
+        return super().affine_map({"share": jnp.full(1, 0.25)}, image_shape)
+
+
+@pytest.mark.parametrize("step", [Sideways(), Settled()], ids=str)
+def test_a_map_of_ones_own_may_depend_on_the_size_and_draw_nothing(step: A.AffineAugmentation) -> None:
+    images = picture(6)
+    expected = np.pad(images, ((0, 0), (0, 0), (2, 0), (0, 0)))[:, :, :WIDTH]  # a quarter of 8 steps
+    chain = A.Flip(probability=0) | step | A.Brightness(amount=0)
+    for augmentation in (step, chain):
+        params = augmentation.params(jax.random.key(0), 2, (HEIGHT, WIDTH, 1))
+        assert np.array_equal(augmentation.apply(params, images), expected)
+        assert np.array_equal(augmentation.apply_masks(params, images > 0.5), expected > 0.5)
+    column = images[:, :, :1]  # one pixel wide, where the map is the identity
+    assert np.array_equal(step(jax.random.key(0), column), column)
+
+
+def test_a_flip_with_a_map_of_ones_own_moves_by_that_map() -> None:
+    class Still(A.Flip):
+        def affine_map(self, params: A.Params, image_shape: tuple[int, int, int]) -> A.AffineMap:
+            return A.AffineMap.identity(1)
+
+    images = picture(7)
+    assert np.array_equal(Still(probability=1)(jax.random.key(0), images), images)
 
 
 def test_what_leaves_the_frame_and_comes_back_is_kept_by_one_resample() -> None:
