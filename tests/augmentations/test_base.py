@@ -136,6 +136,34 @@ def test_saved_augmentations_that_cannot_be_rebuilt_say_why(change: dict[str, ob
         A.Flip.from_dict(A.Rotation(degrees=5).to_dict())
 
 
+@pytest.mark.parametrize("huge", [10**400, -(10**400), 10**6000], ids=["+400", "-400", "+6000"])
+def test_integers_beyond_any_float_are_refused_and_so_are_records_with_them(huge: int) -> None:
+    with pytest.raises(ArgumentError, match="degrees: must be a finite number"):
+        A.Rotation(degrees=huge)
+    saved = A.Rotation(degrees=5).to_dict()
+    for name in saved:
+        with pytest.raises(ArtifactError, match="got"):
+            A.Augmentation.from_dict({**saved, name: huge})
+    array = {"dtype": "float32", "shape": [1], "values": [1.0]}
+    for change in ({"dtype": huge}, {"shape": [huge]}, {"values": [huge]}):
+        drawn = A.params_to_dict({}) | {"arrays": {"angle": {**array, **change}}}
+        with pytest.raises(ArtifactError, match="got"):
+            A.params_from_dict(drawn)
+
+
+def test_records_nested_thousands_deep_are_refused() -> None:
+    deep, steps = A.Flip().to_dict(), []
+    for _ in range(5000):
+        deep, steps = {**A.Compose().to_dict(), "steps": [deep]}, [steps]
+    for damaged in (
+        deep,
+        {**A.Compose().to_dict(), "steps": steps},
+        {**A.Rotation(degrees=5).to_dict(), "degrees": steps},
+    ):
+        with pytest.raises(ArtifactError, match="got"):
+            A.Augmentation.from_dict(damaged)
+
+
 @pytest.mark.parametrize("content", [None, 3, "Flip", {"augmentation": "Rotation", "version": 1}])
 def test_what_is_no_saved_augmentation_is_refused_alone_and_in_a_chain(content: object) -> None:
     for damaged in (content, {**A.Compose().to_dict(), "steps": [content]}):

@@ -235,7 +235,7 @@ class Augmentation(ABC):
         name, version = options.pop("augmentation", None), options.pop("version", None)
         found = _registry.get(name) if isinstance(name, str) else None
         if found is None:
-            hint = suggest(str(name), sorted(_registry))
+            hint = suggest(name, sorted(_registry)) if isinstance(name, str) else ""
             raise ArtifactError(explain("augmentation", "must name a registered augmentation", name, hint))
         if not issubclass(found, cls):
             raise ArtifactError(explain("augmentation", f"must be a {cls.__name__} here", name))
@@ -261,6 +261,11 @@ class Augmentation(ABC):
             )
         try:
             return found.from_fields(options)
+        except RecursionError as error:
+            step = "What to_dict gave holds the steps of a chain side by side."
+            raise ArtifactError(
+                explain(str(name), "must not be nested hundreds of levels deep", "steps within steps", step)
+            ) from error
         except (ArgumentError, TypeError) as error:
             raise ArtifactError(
                 explain(str(name), "must have the fields that to_dict gave", options, f"{error}")
