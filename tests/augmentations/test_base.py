@@ -320,6 +320,30 @@ def test_masks_and_draws_of_another_number_of_images_are_refused(augmentation: A
         augmentation.apply(params, IMAGES[:1])
 
 
+def test_masks_keep_their_values_where_pixels_are_moved_or_are_refused() -> None:
+    steps = (A.CutMix(), A.Flip(), A.Rotation(degrees=9), A.Noise(sigma=0.1) | A.Shift(fraction=0.3))
+    kept = [(np.int64, -(2**31)), (np.uint64, 7), (np.float64, np.nan), (bool, True), (np.float16, 0.1)]
+    lost = [(np.int64, 2**40), (np.int64, -(2**31) - 1), (np.uint64, 2**63), (np.float64, 0.1)]
+    lost += [(np.float64, 1e300), (np.longdouble, 0.5), (object, 1), (np.str_, "liver")]
+    for step in steps:
+        params = step.params(KEY, 3, (8, 8, 1))
+        for dtype, value in kept if step in steps[:2] else kept[:1]:
+            masks = np.full((3, 8, 8, 1), value, dtype)
+            values = np.asarray(step.apply_masks(params, masks), dtype)
+            assert np.all((values == 0) | (values == masks) | np.isnan(masks)), (step, dtype, value)
+        for dtype, value in lost:
+            with pytest.raises(ArgumentError, match=r"masks: must hold .*; got 'dtype "):
+                step.apply_masks(params, np.full((3, 8, 8, 1), value, dtype))
+    masks = np.full((3, 8, 8, 1), 2**40)  # what moves no pixel leaves masks as they are
+    noise = A.Noise(sigma=0.1) | A.Gamma(amount=0.1)
+    assert np.array_equal(noise.apply_masks(noise.params(KEY, 3, (8, 8, 1)), masks), masks)
+    with jax.enable_x64(True):
+        turn = A.Rotation(degrees=9)
+        assert (
+            np.asarray(turn.apply_masks(turn.params(KEY, 3, (8, 8, 1)), masks))[:, 4, 4, 0] == 2**40
+        ).all()
+
+
 def test_a_partner_that_is_not_in_the_batch_is_refused() -> None:
     for partner in ([1, 2, 3], [-1, 0, 1]):
         drawn = A.MixUp().params(KEY, 3, (8, 8, 1)) | {"partner": np.array(partner, np.int32)}

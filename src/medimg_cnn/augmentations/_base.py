@@ -123,14 +123,16 @@ class Augmentation(ABC):
         """Change images, float32 (n, height, width, channels), by what ``params`` drew for them."""
 
     def apply_masks(self, params: Params, masks: jax.Array) -> jax.Array:
-        """Change masks (n, height, width, channels) of any dtype as the images were.
+        """Change masks (n, height, width, channels), booleans, integers or floats, as the images were.
 
         Geometry is sampled by nearest neighbour, so that a binary mask stays binary. What changes
         grey values only leaves masks as they are; so does this method, unless a subclass that moves
-        pixels overrides it.
+        pixels overrides it. The dtype stays, but JAX makes 32 bits of 64 where pixels are moved, unless
+        ``jax_enable_x64`` is set.
 
         Raises:
-            ArgumentError: masks have another shape, or ``params`` were drawn for another number of images.
+            ArgumentError: masks have another shape, ``params`` were drawn for another number of images, or
+                pixels are moved and 32 bits would not hold the values of masks of 64.
         """
         check_masks(params, masks)
         return masks

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from medimg_cnn.augmentations._base import Params, register
-from medimg_cnn.augmentations._checks import check_drawn, check_masks
+from medimg_cnn.augmentations._checks import check_drawn, check_masks, check_moved_masks
 from medimg_cnn.augmentations.mixing._mixing import MixingAugmentation, partners
 
 __all__ = ["CutMix"]
@@ -75,7 +75,7 @@ class CutMix(MixingAugmentation):
 
     def apply_masks(self, params: Params, masks: jax.Array) -> jax.Array:
         """Paste the same rectangles of the partners' masks."""
-        return _paste(params, check_masks(params, masks))
+        return _paste(params, check_moved_masks(check_masks(params, masks)))
 
 
 def _paste(params: Params, images: jax.Array) -> jax.Array:

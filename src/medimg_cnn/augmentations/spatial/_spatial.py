@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from medimg_cnn._validation import check_choice, check_fraction, explain
 from medimg_cnn.augmentations._base import Augmentation, Params
-from medimg_cnn.augmentations._checks import check_drawn, check_masks
+from medimg_cnn.augmentations._checks import check_drawn, check_masks, check_moved_masks
 from medimg_cnn.augmentations.spatial._affine_map import AffineMap
 from medimg_cnn.augmentations.spatial._sample import Border, sample
 from medimg_cnn.errors import ArgumentError
@@ -169,6 +169,8 @@ def resample(steps: Sequence[Step], images: jax.Array, *, nearest: bool = False)
     from medimg_cnn.augmentations.spatial._elastic import Elastic
     from medimg_cnn.augmentations.spatial._flip import Flip, flip
 
+    if nearest:
+        images = check_moved_masks(images)
     if all(isinstance(step, Flip) and type(step).affine_map is Flip.affine_map for step, _ in steps):
         for _, params in steps:
             images = flip(params, images)
