@@ -75,7 +75,8 @@ class Augmentation(ABC):
     Calling the object does both, compiled. ``a | b`` is ``a``, then ``b``.
 
     Images are float32 (n, height, width, channels) from 0 to 1. Where nothing was drawn for an image
-    (its probability, or a strength of zero) it comes back unchanged, bit for bit.
+    (its probability, or a strength of zero) it comes back unchanged, bit for bit; only values that
+    rounding had put just outside of 0 to 1, by up to 0.01, may be cut off there.
 
     To write one of your own, subclass it as a frozen dataclass with ``params`` and ``apply``, and
     decorate it with ``register``; or pass a plain function to ``PerImage``.
