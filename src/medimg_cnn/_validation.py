@@ -79,7 +79,10 @@ def check_number(
     )
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise ArgumentError(explain(argument, rule, value))
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # an integer beyond the largest float
+        number = math.inf
     if (
         not math.isfinite(number)
         or number < low
@@ -144,5 +147,8 @@ def import_optional(module: str, *, extra: str, why: str) -> ModuleType:
 
 
 def _shorten(value: Any, limit: int = 120) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of thousands of digits, lists in lists without end
+        text = f"{type(value).__name__} too long to show"
     return text if len(text) <= limit else text[: limit - 3] + "..."

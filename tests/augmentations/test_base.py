@@ -136,6 +136,34 @@ def test_saved_augmentations_that_cannot_be_rebuilt_say_why(change: dict[str, ob
         A.Flip.from_dict(A.Rotation(degrees=5).to_dict())
 
 
+@pytest.mark.parametrize("huge", [10**400, -(10**400), 10**6000], ids=["+400", "-400", "+6000"])
+def test_integers_beyond_any_float_are_refused_and_so_are_records_with_them(huge: int) -> None:
+    with pytest.raises(ArgumentError, match="degrees: must be a finite number"):
+        A.Rotation(degrees=huge)
+    saved = A.Rotation(degrees=5).to_dict()
+    for name in saved:
+        with pytest.raises(ArtifactError, match="got"):
+            A.Augmentation.from_dict({**saved, name: huge})
+    array = {"dtype": "float32", "shape": [1], "values": [1.0]}
+    for change in ({"dtype": huge}, {"shape": [huge]}, {"values": [huge]}):
+        drawn = A.params_to_dict({}) | {"arrays": {"angle": {**array, **change}}}
+        with pytest.raises(ArtifactError, match="got"):
+            A.params_from_dict(drawn)
+
+
+def test_records_nested_thousands_deep_are_refused() -> None:
+    deep, steps = A.Flip().to_dict(), []
+    for _ in range(5000):
+        deep, steps = {**A.Compose().to_dict(), "steps": [deep]}, [steps]
+    for damaged in (
+        deep,
+        {**A.Compose().to_dict(), "steps": steps},
+        {**A.Rotation(degrees=5).to_dict(), "degrees": steps},
+    ):
+        with pytest.raises(ArtifactError, match="got"):
+            A.Augmentation.from_dict(damaged)
+
+
 @pytest.mark.parametrize("content", [None, 3, "Flip", {"augmentation": "Rotation", "version": 1}])
 def test_what_is_no_saved_augmentation_is_refused_alone_and_in_a_chain(content: object) -> None:
     for damaged in (content, {**A.Compose().to_dict(), "steps": [content]}):
@@ -290,6 +318,30 @@ def test_masks_and_draws_of_another_number_of_images_are_refused(augmentation: A
             augmentation.apply_masks(few, IMAGES > 0.5)
     with pytest.raises(ArgumentError, match="params: must have one row for each of the 1 images"):
         augmentation.apply(params, IMAGES[:1])
+
+
+def test_masks_keep_their_values_where_pixels_are_moved_or_are_refused() -> None:
+    steps = (A.CutMix(), A.Flip(), A.Rotation(degrees=9), A.Noise(sigma=0.1) | A.Shift(fraction=0.3))
+    kept = [(np.int64, -(2**31)), (np.uint64, 7), (np.float64, np.nan), (bool, True), (np.float16, 0.1)]
+    lost = [(np.int64, 2**40), (np.int64, -(2**31) - 1), (np.uint64, 2**63), (np.float64, 0.1)]
+    lost += [(np.float64, 1e300), (np.longdouble, 0.5), (object, 1), (np.str_, "liver")]
+    for step in steps:
+        params = step.params(KEY, 3, (8, 8, 1))
+        for dtype, value in kept if step in steps[:2] else kept[:1]:
+            masks = np.full((3, 8, 8, 1), value, dtype)
+            values = np.asarray(step.apply_masks(params, masks), dtype)
+            assert np.all((values == 0) | (values == masks) | np.isnan(masks)), (step, dtype, value)
+        for dtype, value in lost:
+            with pytest.raises(ArgumentError, match=r"masks: must hold .*; got 'dtype "):
+                step.apply_masks(params, np.full((3, 8, 8, 1), value, dtype))
+    masks = np.full((3, 8, 8, 1), 2**40)  # what moves no pixel leaves masks as they are
+    noise = A.Noise(sigma=0.1) | A.Gamma(amount=0.1)
+    assert np.array_equal(noise.apply_masks(noise.params(KEY, 3, (8, 8, 1)), masks), masks)
+    with jax.enable_x64(True):
+        turn = A.Rotation(degrees=9)
+        assert (
+            np.asarray(turn.apply_masks(turn.params(KEY, 3, (8, 8, 1)), masks))[:, 4, 4, 0] == 2**40
+        ).all()
 
 
 def test_a_partner_that_is_not_in_the_batch_is_refused() -> None:

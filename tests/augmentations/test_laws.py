@@ -118,6 +118,16 @@ def test_zero_strength_is_the_identity_bit_for_bit(
 
 
 @each
+def test_zero_strength_cuts_off_at_most_what_rounding_had_put_outside(
+    augmentation: A.Augmentation, channels: int
+) -> None:
+    images, still = picture(1, channels) * 1.01 - 0.005, augmentation.scaled(0)
+    result = np.asarray(compiled(augmentation)(drawn(still, 1, images), images))
+    cut = np.clip(images, 0, 1)
+    assert np.all((result == images) | (result == cut))
+
+
+@each
 def test_images_that_were_not_drawn_are_the_identity_bit_for_bit(
     augmentation: A.Augmentation, channels: int
 ) -> None:

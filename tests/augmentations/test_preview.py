@@ -51,3 +51,6 @@ def test_options_are_checked() -> None:
             A.preview(A.Flip(), IMAGES, **options)
     with pytest.raises(ArgumentError, match="data"):
         A.preview(A.Flip(), np.zeros((8, 8)))
+    for none in (IMAGES[:0], SimpleNamespace(n=0, read=lambda places: np.asarray(IMAGES)[places])):
+        with pytest.raises(ArgumentError, match="data: must hold at least one image; got 0"):
+            A.preview(A.Flip(), none)

@@ -75,7 +75,8 @@ class Augmentation(ABC):
     Calling the object does both, compiled. ``a | b`` is ``a``, then ``b``.
 
     Images are float32 (n, height, width, channels) from 0 to 1. Where nothing was drawn for an image
-    (its probability, or a strength of zero) it comes back unchanged, bit for bit.
+    (its probability, or a strength of zero) it comes back unchanged, bit for bit; only values that
+    rounding had put just outside of 0 to 1, by up to 0.01, may be cut off there.
 
     To write one of your own, subclass it as a frozen dataclass with ``params`` and ``apply``, and
     decorate it with ``register``; or pass a plain function to ``PerImage``.
@@ -123,14 +124,16 @@ class Augmentation(ABC):
         """Change images, float32 (n, height, width, channels), by what ``params`` drew for them."""
 
     def apply_masks(self, params: Params, masks: jax.Array) -> jax.Array:
-        """Change masks (n, height, width, channels) of any dtype as the images were.
+        """Change masks (n, height, width, channels), booleans, integers or floats, as the images were.
 
         Geometry is sampled by nearest neighbour, so that a binary mask stays binary. What changes
         grey values only leaves masks as they are; so does this method, unless a subclass that moves
-        pixels overrides it.
+        pixels overrides it. The dtype stays, but JAX makes 32 bits of 64 where pixels are moved, unless
+        ``jax_enable_x64`` is set.
 
         Raises:
-            ArgumentError: masks have another shape, or ``params`` were drawn for another number of images.
+            ArgumentError: masks have another shape, ``params`` were drawn for another number of images, or
+                pixels are moved and 32 bits would not hold the values of masks of 64.
         """
         check_masks(params, masks)
         return masks
@@ -235,7 +238,7 @@ class Augmentation(ABC):
         name, version = options.pop("augmentation", None), options.pop("version", None)
         found = _registry.get(name) if isinstance(name, str) else None
         if found is None:
-            hint = suggest(str(name), sorted(_registry))
+            hint = suggest(name, sorted(_registry)) if isinstance(name, str) else ""
             raise ArtifactError(explain("augmentation", "must name a registered augmentation", name, hint))
         if not issubclass(found, cls):
             raise ArtifactError(explain("augmentation", f"must be a {cls.__name__} here", name))
@@ -261,6 +264,11 @@ class Augmentation(ABC):
             )
         try:
             return found.from_fields(options)
+        except RecursionError as error:
+            step = "What to_dict gave holds the steps of a chain side by side."
+            raise ArtifactError(
+                explain(str(name), "must not be nested hundreds of levels deep", "steps within steps", step)
+            ) from error
         except (ArgumentError, TypeError) as error:
             raise ArtifactError(
                 explain(str(name), "must have the fields that to_dict gave", options, f"{error}")

@@ -18,6 +18,7 @@ __all__ = [
     "check_key",
     "check_labels",
     "check_masks",
+    "check_moved_masks",
     "check_range",
     "check_rows",
     "check_shape",
@@ -106,6 +107,40 @@ def check_masks(params: Any, masks: Any) -> Any:
         )
     check_rows(params, shape[0])
     return masks
+
+
+def check_moved_masks(masks: Any) -> jax.Array:
+    """Return masks as a JAX array if it holds their values: JAX counts in 32 bits unless told otherwise."""
+    if isinstance(masks, jax.Array):
+        return masks
+    given = np.asarray(masks)
+    try:
+        with np.errstate(over="ignore"):  # seen below
+            array = jnp.asarray(given)
+    except TypeError as error:
+        raise ArgumentError(
+            explain(
+                "masks",
+                "must hold booleans, integers or floats to be moved",
+                f"dtype {given.dtype}",
+                'Number the classes: masks.astype("uint8").',
+            )
+        ) from error
+    if array.dtype != given.dtype and not np.array_equal(array, given, equal_nan=True):
+        step = (
+            "Round them before: masks.astype('float32')."
+            if given.dtype.kind == "f"
+            else "Number the classes anew, from 0 on."
+        )
+        raise ArgumentError(
+            explain(
+                "masks",
+                f"must hold values that {array.dtype}, in which JAX moves them, holds too",
+                f"dtype {given.dtype}, {given.min():g} to {given.max():g}",
+                f'{step} Or call jax.config.update("jax_enable_x64", True) first.',
+            )
+        )
+    return array
 
 
 def check_range(argument: str, images: jax.Array) -> jax.Array:

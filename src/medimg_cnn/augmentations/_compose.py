@@ -11,7 +11,7 @@ from medimg_cnn._types import JsonValue
 from medimg_cnn._validation import explain
 from medimg_cnn.augmentations._base import Augmentation, Params, register
 from medimg_cnn.augmentations._checks import check_drawn, check_masks
-from medimg_cnn.augmentations.spatial._spatial import SpatialAugmentation, resample, runs_of_one_resample
+from medimg_cnn.augmentations.spatial._spatial import joins_a_resample, resample, runs_of_one_resample
 from medimg_cnn.errors import ArgumentError
 
 __all__ = ["Compose"]
@@ -27,7 +27,8 @@ class Compose(Augmentation):
     Neighbours that move pixels are composed into one map and the images are sampled once, which is
     faster and blurs less than sampling for each; content that one step moves out of the frame and the
     next moves back is not lost. Put them side by side (the order of the steps is kept). Steps with
-    different borders, and a second ``Elastic``, begin another resample.
+    different borders, and a second ``Elastic``, begin another resample; so does a spatial step of your own
+    that has an ``apply`` of its own, which is called.
 
     Params are those of the steps, each name preceded by the step's position: ``"0.angle"``.
 
@@ -132,7 +133,7 @@ class Compose(Augmentation):
             together = [
                 (step, self.params_of(params, position))
                 for position in run
-                if isinstance(step := self.steps[position], SpatialAugmentation)
+                if joins_a_resample(step := self.steps[position])
             ]
             if together:
                 images = resample(together, images, nearest=nearest)

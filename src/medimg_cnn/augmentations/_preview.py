@@ -9,9 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from medimg_cnn._types import Images
-from medimg_cnn._validation import check_integer, check_seed
+from medimg_cnn._validation import check_integer, check_seed, explain
 from medimg_cnn.augmentations._base import Augmentation, augment_images
 from medimg_cnn.augmentations._checks import check_images
+from medimg_cnn.errors import ArgumentError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,7 +36,7 @@ def preview(
         A matplotlib Figure, which draws itself in a notebook and has ``savefig``.
 
     Raises:
-        ArgumentError: an option breaks its rule, or the images have another shape, dtype or range.
+        ArgumentError: an option breaks its rule, there are no images, or they have another shape, dtype or range.
 
     Example:
         >>> import jax
@@ -80,8 +81,11 @@ def preview(
 def _some(data: Any, count: int) -> Images:
     # A Split is asked by its methods: this package does not import the one that defines it.
     if hasattr(data, "read") and hasattr(data, "n"):
-        places = np.unique(np.linspace(0, data.n - 1, min(count, data.n)).round().astype(np.int64))
-        return np.asarray(check_images("data", data.read(places)))
-    images = np.asarray(check_images("data", data))
-    places = np.unique(np.linspace(0, len(images) - 1, min(count, len(images))).round().astype(np.int64))
-    return images[places]
+        n, read = data.n, data.read
+    else:
+        images = np.asarray(check_images("data", data))
+        n, read = len(images), images.__getitem__
+    if n == 0:
+        raise ArgumentError(explain("data", "must hold at least one image", n, "There is nothing to draw."))
+    places = np.unique(np.linspace(0, n - 1, min(count, n)).round().astype(np.int64))
+    return np.asarray(check_images("data", read(places)))

@@ -114,4 +114,6 @@ def _array(where: str, saved: Any) -> jax.Array:
     try:
         return jnp.asarray(np.asarray(values, dtype=dtype).reshape(shape))
     except (ValueError, OverflowError) as error:
-        raise ArtifactError(explain(where, f"must hold values of shape {shape}", str(error))) from error
+        raise ArtifactError(
+            explain(where, "must hold values of its dtype, as many as its shape says", shape, f"{error}.")
+        ) from error

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -39,6 +39,31 @@ def test_a_partner_is_another_image_and_an_image_keeps_at_least_half(seed: int) 
     assert np.all(drawn["partner"] != np.arange(N))
     assert sorted(drawn["partner"].tolist()) == list(range(N))
     assert np.all((drawn["weight"] >= 0.5) & (drawn["weight"] <= 1))
+
+
+@given(seed=st.integers(0, 2**31 - 1), height=st.integers(1, 10_000), width=st.integers(1, 10_000))
+@example(seed=0, height=1, width=1)
+@example(seed=0, height=1, width=2)
+@example(seed=0, height=28, width=28)
+def test_cutmix_pastes_at_most_half_of_an_image_and_the_label_follows_the_area(
+    seed: int, height: int, width: int
+) -> None:
+    drawn = A.CutMix().params(jax.random.key(seed), 64, (height, width, 1))
+    top, left, bottom, right = (
+        np.asarray(drawn[side], np.int64) for side in ("top", "left", "bottom", "right")
+    )
+    assert np.all((top >= 0) & (top <= bottom) & (bottom <= height))
+    assert np.all((left >= 0) & (left <= right) & (right <= width))
+    pasted = (bottom - top) * (right - left)
+    assert np.all(2 * pasted <= height * width)
+    assert np.all(drawn["weight"] >= 0.5)
+    np.testing.assert_allclose(drawn["weight"], 1 - pasted / (height * width), atol=1e-6)
+
+
+def test_an_image_of_one_pixel_is_not_pasted_over_and_keeps_its_label() -> None:
+    mixed, soft = A.CutMix().batch(jax.random.key(0), IMAGES[:, :1, :1], jnp.arange(N) / 10.0)
+    assert np.array_equal(mixed, IMAGES[:, :1, :1])
+    assert np.array_equal(soft, jnp.arange(N) / 10.0)
 
 
 @pytest.mark.parametrize("alpha", [0.2, 1.0, 5.0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 
 import jax
@@ -160,6 +161,115 @@ def test_runs_that_are_sampled_at_once() -> None:
     assert runs_of_one_resample((flip, edge, flip, turn)) == [[0, 1, 2], [3]]
     assert runs_of_one_resample((bend, turn, bend)) == [[0, 1], [2]]  # a second bend
     assert runs_of_one_resample(()) == []
+
+
+@dataclass(frozen=True, kw_only=True)
+class Roll(A.SpatialAugmentation):
+    """A spatial step as a user would write one: columns that leave at one side come in at the other."""
+
+    def params(self, key: jax.Array, n: int, image_shape: tuple[int, int, int]) -> A.Params:
+        return {"by": jax.random.randint(key, (n,), 1, image_shape[1])}
+
+    def apply(self, params: A.Params, images: jax.Array) -> jax.Array:
+        return jax.vmap(lambda image, by: jnp.roll(image, by, axis=1))(images, params["by"])
+
+    def apply_masks(self, params: A.Params, masks: jax.Array) -> jax.Array:
+        return self.apply(params, masks)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HalvedFlip(A.Flip):
+    """A step of the library with an ``apply`` of the user's own."""
+
+    def apply(self, params: A.Params, images: jax.Array) -> jax.Array:
+        return super().apply(params, images) / 2
+
+
+@pytest.mark.parametrize(
+    "chain",
+    [
+        Roll() | A.Brightness(amount=0.2),
+        A.Compose(steps=(Roll(),)),
+        A.Rotation(degrees=20) | Roll() | A.Rotation(degrees=20),
+        Roll(border="edge") | A.Zoom(amount=0.2, border="edge") | Roll(border="edge"),
+        A.Rotation(degrees=20) | HalvedFlip(probability=1),
+    ],
+    ids=str,
+)
+def test_a_chain_with_a_spatial_step_of_ones_own_equals_its_steps_one_after_the_other(
+    chain: A.Compose,
+) -> None:
+    images = picture(5)
+    masks = images > 0.5
+    params = chain.params(jax.random.key(1), 2, (HEIGHT, WIDTH, 1))
+    expected, expected_masks = images, masks
+    for position, step in enumerate(chain.steps):
+        drawn = chain.params_of(params, position)
+        expected, expected_masks = step.apply(drawn, expected), step.apply_masks(drawn, expected_masks)
+    assert np.array_equal(chain.apply(params, images), expected)
+    assert np.array_equal(chain.apply_masks(params, masks), expected_masks)
+    assert not np.array_equal(expected, images)
+
+
+def test_a_spatial_step_of_ones_own_says_itself_what_it_does() -> None:
+    class Rolled(Roll):
+        apply_masks = A.SpatialAugmentation.apply_masks
+
+    class Nothing(A.SpatialAugmentation):
+        params = Roll.params
+
+    masks = picture() > 0.5
+    for step in (Rolled(), Rolled() | A.Flip()):
+        params = step.params(jax.random.key(0), 2, (HEIGHT, WIDTH, 1))
+        with pytest.raises(ArgumentError, match=r"must have an apply_masks of its own.* AffineAugmentation"):
+            step.apply_masks(params, masks)
+    with pytest.raises(TypeError, match=r"abstract method '?apply"):
+        Nothing()  # type: ignore[abstract]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sideways(A.AffineAugmentation):
+    """A map that depends on the image's size, and is the identity where that is 1."""
+
+    def params(self, key: jax.Array, n: int, image_shape: tuple[int, int, int]) -> A.Params:
+        return {"share": jnp.full(n, 0.25)}
+
+    def affine_map(self, params: A.Params, image_shape: tuple[int, int, int]) -> A.AffineMap:
+        share = params["share"]
+        return A.AffineMap.identity(share.shape[0])._replace(x0=share * (1 - image_shape[1]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settled(Sideways):
+    """A map for which nothing is drawn."""
+
+    def params(self, key: jax.Array, n: int, image_shape: tuple[int, int, int]) -> A.Params:
+        return {}
+
+    def affine_map(self, params: A.Params, image_shape: tuple[int, int, int]) -> A.AffineMap:
+        return super().affine_map({"share": jnp.full(1, 0.25)}, image_shape)
+
+
+@pytest.mark.parametrize("step", [Sideways(), Settled()], ids=str)
+def test_a_map_of_ones_own_may_depend_on_the_size_and_draw_nothing(step: A.AffineAugmentation) -> None:
+    images = picture(6)
+    expected = np.pad(images, ((0, 0), (0, 0), (2, 0), (0, 0)))[:, :, :WIDTH]  # a quarter of 8 steps
+    chain = A.Flip(probability=0) | step | A.Brightness(amount=0)
+    for augmentation in (step, chain):
+        params = augmentation.params(jax.random.key(0), 2, (HEIGHT, WIDTH, 1))
+        assert np.array_equal(augmentation.apply(params, images), expected)
+        assert np.array_equal(augmentation.apply_masks(params, images > 0.5), expected > 0.5)
+    column = images[:, :, :1]  # one pixel wide, where the map is the identity
+    assert np.array_equal(step(jax.random.key(0), column), column)
+
+
+def test_a_flip_with_a_map_of_ones_own_moves_by_that_map() -> None:
+    class Still(A.Flip):
+        def affine_map(self, params: A.Params, image_shape: tuple[int, int, int]) -> A.AffineMap:
+            return A.AffineMap.identity(1)
+
+    images = picture(7)
+    assert np.array_equal(Still(probability=1)(jax.random.key(0), images), images)
 
 
 def test_what_leaves_the_frame_and_comes_back_is_kept_by_one_resample() -> None:

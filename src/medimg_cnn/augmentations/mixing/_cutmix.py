@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from medimg_cnn.augmentations._base import Params, register
-from medimg_cnn.augmentations._checks import check_drawn, check_masks
+from medimg_cnn.augmentations._checks import check_drawn, check_masks, check_moved_masks
 from medimg_cnn.augmentations.mixing._mixing import MixingAugmentation, partners
 
 __all__ = ["CutMix"]
@@ -21,7 +21,8 @@ class CutMix(MixingAugmentation):
 
     Two things differ from the paper: rectangles lie wholly within the image, so that their area is the
     one drawn (there they are cut off at the border), and an image keeps at least half of itself (shares
-    below a half are taken from 1).
+    below a half are taken from 1). Sides are rounded down to whole pixels; on an image of few of them a
+    rectangle may be empty. The label follows the area that was pasted.
 
     Careful where the sign of disease is small: the label counts area, and the lesion may lie in the
     other part. Params: ``partner`` (n,), int32; ``top``, ``left``, ``bottom``, ``right`` (n,), int32
@@ -52,9 +53,10 @@ class CutMix(MixingAugmentation):
         """Draw ``partner``, the rectangle and ``weight``."""
         n, height, width, _ = self._rows(n, image_shape)
         partner, weight, (down, across) = self._partner_and_weight(key, n)
-        side = jnp.sqrt(1.0 - weight)
-        tall = jnp.round(side * height).astype(jnp.int32)
-        wide = jnp.round(side * width).astype(jnp.int32)
+        # Just below the root of a half: rounding in float32 must not lift a product to the next whole pixel.
+        side = jnp.minimum(jnp.sqrt(1.0 - weight), 0.7071)
+        tall = jnp.floor(side * height).astype(jnp.int32)
+        wide = jnp.floor(side * width).astype(jnp.int32)
         # Placed within the image, so that the area is the one that was drawn.
         top = jnp.floor(down * (height - tall + 1)).astype(jnp.int32)
         left = jnp.floor(across * (width - wide + 1)).astype(jnp.int32)
@@ -73,7 +75,7 @@ class CutMix(MixingAugmentation):
 
     def apply_masks(self, params: Params, masks: jax.Array) -> jax.Array:
         """Paste the same rectangles of the partners' masks."""
-        return _paste(params, check_masks(params, masks))
+        return _paste(params, check_moved_masks(check_masks(params, masks)))
 
 
 def _paste(params: Params, images: jax.Array) -> jax.Array:

@@ -43,6 +43,11 @@ class AffineMap(NamedTuple):
             self.yx * first.x0 + self.yy * first.y0 + self.y0,
         )
 
+    def moves(self) -> jax.Array:
+        """Whether any image's map is not the identity; bool ()."""
+        still = AffineMap.identity(self.xx.shape[0])
+        return jnp.stack([part != rest for part, rest in zip(self, still, strict=True)]).any()
+
     def of(self, x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Map coordinates that broadcast to (n, height, width)."""
         xx, xy, x0, yx, yy, y0 = (part[:, None, None] for part in self)

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from medimg_cnn._validation import check_integer, check_number, explain
 from medimg_cnn.augmentations._base import Params, register
 from medimg_cnn.augmentations.spatial._affine_map import AffineMap
-from medimg_cnn.augmentations.spatial._spatial import SpatialAugmentation
+from medimg_cnn.augmentations.spatial._spatial import Resampled
 from medimg_cnn.errors import ArgumentError
 
 __all__ = ["Elastic"]
@@ -23,7 +23,7 @@ _STEEPEST = 0.25
 
 @register
 @dataclass(frozen=True, kw_only=True)
-class Elastic(SpatialAugmentation):
+class Elastic(Resampled):
     """Bend the image by a smooth random displacement field.
 
     The field is the classical one of white noise smoothed by a Gaussian (Simard et al. 2003), drawn
