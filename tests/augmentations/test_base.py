@@ -200,15 +200,23 @@ def test_images_from_0_to_255_are_refused_where_their_values_are_known() -> None
     ("value", "message"),
     [
         (-1.0, r"must be from 0 to 1; got '-1 to .* Map the images' own range"),
-        (np.nan, "Replace NaN"),
-        (np.inf, "must be from 0 to 1"),
+        (np.nan, "1 of 192 values NaN or infinite.*Replace NaN"),
+        (np.inf, "1 of 192 values NaN or infinite"),
+        (-np.inf, "1 of 192 values NaN or infinite"),
     ],
 )
 def test_images_with_one_value_out_of_range_are_refused(value: float, message: str) -> None:
     images = np.array(IMAGES)
     images[1, 2, 3, 0] = value
-    with pytest.raises(ArgumentError, match=message):
-        A.Flip()(KEY, images)
+    for given in (images, jnp.asarray(images)):
+        for call in (
+            lambda given: A.Flip()(KEY, given),
+            lambda given: A.MixUp().batch(KEY, given, jnp.zeros(3)),
+            lambda given: A.preview(A.Flip(), given),
+            lambda given: A.predict_with_augmentation(lambda x: x[:, 0, 0], A.Flip(), given, key=KEY),
+        ):
+            with pytest.raises(ArgumentError, match=message):
+                call(given)
 
 
 @pytest.mark.parametrize("value", ["no", "False", 0, None])

@@ -109,15 +109,19 @@ def check_masks(params: Any, masks: Any) -> Any:
 
 
 def check_range(argument: str, images: jax.Array) -> jax.Array:
-    """Return images if none lies far out of 0 to 1 or is NaN; under ``jax.jit``, where none is known, as they are."""
+    """Return images if all are finite and none lies far out of 0 to 1; under ``jax.jit``, where none is known, as they are."""
     if isinstance(images, jax.core.Tracer) or images.size == 0:
         return images
-    least, largest = float(images.min()), float(images.max())
+    values = np.asarray(images)  # JAX's own min and max may pass over NaN
+    least, largest = float(values.min()), float(values.max())
     if least >= -_ROUNDING and largest <= 1.0 + _ROUNDING:
         return images
-    if math.isnan(least + largest):
-        step = "Replace NaN before, for example by numpy.nan_to_num."
-    elif largest > 1.0 + _ROUNDING and least >= 0.0:
+    if not math.isfinite(least + largest):
+        wrong = ~np.isfinite(values)
+        found = f"{int(wrong.sum())} of {wrong.size} values NaN or infinite"
+        step = "Replace NaN and infinity before, for example by numpy.nan_to_num."
+        raise ArgumentError(explain(argument, "must be from 0 to 1, and finite", found, step))
+    if largest > 1.0 + _ROUNDING and least >= 0.0:
         step = "Divide by the largest value that the images' type can hold, for example images / 255."
     else:
         step = "Map the images' own range there: (images - low) / (high - low)."
