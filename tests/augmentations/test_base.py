@@ -66,10 +66,58 @@ def test_a_function_of_the_users_own_is_mapped_over_the_images() -> None:
     assert saved["steps"][0]["function"].endswith("brighter")
     with pytest.raises(ArtifactError, match="cannot be rebuilt"):
         A.Augmentation.from_dict(json.loads(json.dumps(saved)))
-    with pytest.raises(ArgumentError, match="keep the shape"):
-        A.PerImage(function=lambda key, image: image[:2])(KEY, IMAGES)
     with pytest.raises(ArgumentError, match="function"):
         A.PerImage(function="blur")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda key, image: image[:2], "same shape"),
+        (lambda key, image: (image * 255).astype(jnp.uint8), "floating numbers; got 'dtype uint8'.*0 to 255"),
+        (lambda key, image: image * 255, r"from 0 to 1.*got '0\..* to 2"),
+        (lambda key, image: image / 0, "values NaN or infinite"),
+        (lambda key, image: np.asarray(image), r"jax\.numpy"),
+        (lambda key, image: np.clip(image, 0, 1), r"jax\.numpy"),
+        (lambda key, image: image if image.mean() > 0.5 else 1 - image, r"jax\.numpy\.where"),
+        (lambda key, image: image[image > 0.5], r"jax\.numpy\.where"),
+        (lambda key, image: None, "got None"),
+        (lambda image: image, r"function\(key, image\) -> image"),
+    ],
+)
+def test_a_function_that_gives_no_image_is_refused(function: Callable[..., object], message: str) -> None:
+    with pytest.raises(ArgumentError, match=rf"(function|PerImage\.apply): .*{message}"):
+        A.PerImage(function=function)(KEY, IMAGES)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x: x[:, :4], "same shape"),
+        (lambda x: x > 0.5, "floating"),
+        (lambda x: None, "NoneType"),
+        (lambda x: 2 * x, "from 0 to 1"),
+        (jnp.log, "from 0 to 1"),
+    ],
+)
+def test_what_a_class_of_the_users_own_gives_is_looked_at(
+    change: Callable[[jax.Array], jax.Array], message: str
+) -> None:
+    class Changed(Inverted):
+        def apply(self, params: A.Params, images: jax.Array) -> jax.Array:
+            return change(images)
+
+    for call in (
+        lambda: Changed()(KEY, IMAGES),
+        lambda: Changed().preview(IMAGES),
+        lambda: Changed().batch(KEY, IMAGES, jnp.zeros(3)),
+    ):
+        with pytest.raises(ArgumentError, match=rf"Changed\.apply: must return .*{message}"):
+            call()
+    if "0 to 1" not in message:
+        chain = Changed() | A.Flip()
+        with pytest.raises(ArgumentError, match=rf"Changed\.apply: must return .*{message}"):
+            jax.eval_shape(chain.apply, chain.params(KEY, 3, (8, 8, 1)), IMAGES)
 
 
 def test_masks_stay_with_a_function_only_where_it_says_that_it_moves_no_pixels() -> None:
@@ -199,7 +247,7 @@ def test_images_from_0_to_255_are_refused_where_their_values_are_known() -> None
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (-1.0, r"must be from 0 to 1; got '-1 to .* Map the images' own range"),
+        (-1.0, r"from 0 to 1; got '-1 to .* Map the images' own range"),
         (np.nan, "1 of 192 values NaN or infinite.*Replace NaN"),
         (np.inf, "1 of 192 values NaN or infinite"),
         (-np.inf, "1 of 192 values NaN or infinite"),

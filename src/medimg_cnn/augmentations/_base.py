@@ -14,11 +14,13 @@ import jax.numpy as jnp
 from medimg_cnn._types import JsonValue
 from medimg_cnn._validation import check_fraction, check_integer, check_number, explain, suggest
 from medimg_cnn.augmentations._checks import (
+    check_changed,
     check_images,
     check_key,
     check_labels,
     check_masks,
     check_range,
+    check_result,
     check_shape,
 )
 from medimg_cnn.errors import ArgumentError, ArtifactError
@@ -152,8 +154,8 @@ class Augmentation(ABC):
 
         Raises:
             ArgumentError: the key is not a JAX key, the images have another shape or dtype or are not from
-                0 to 1 (under ``jax.jit`` this is not seen), or the chain mixes images, so that the labels
-                change too: use ``batch``.
+                0 to 1, what the augmentation makes of them has another shape or is not (of values nothing is
+                seen under ``jax.jit``), or the chain mixes images, so that the labels change too: use ``batch``.
         """
         if self.mixes:
             raise ArgumentError(
@@ -178,12 +180,12 @@ class Augmentation(ABC):
             (images, labels), of the same shapes.
 
         Raises:
-            ArgumentError: a shape, a dtype or the images' range breaks its rule.
+            ArgumentError: a shape, a dtype or the images' range breaks its rule, before or after.
         """
         images = check_range("images", check_images("images", images))
         labels = check_labels("labels", labels, images)
-        mixed: tuple[jax.Array, jax.Array] = _augment_both(self, check_key("key", key), images, labels)
-        return mixed
+        images, labels = _augment_both(self, check_key("key", key), images, labels)
+        return check_result(self, images), labels
 
     def __str__(self) -> str:
         shown = (f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if self._told(f))
@@ -328,16 +330,14 @@ class Augmentation(ABC):
 
 def augment_images(augmentation: Augmentation, key: jax.Array, images: jax.Array) -> jax.Array:
     """Draw and apply to images alone, even where the labels would change; compiled once for each shape."""
-    changed: jax.Array = _augment(
-        augmentation, check_key("key", key), check_range("images", check_images("images", images))
-    )
-    return changed
+    images = check_range("images", check_images("images", images))
+    return check_result(augmentation, _augment(augmentation, check_key("key", key), images))
 
 
 @partial(jax.jit, static_argnums=0)
 def _augment(augmentation: Augmentation, key: jax.Array, images: jax.Array) -> jax.Array:
     n, height, width, channels = images.shape
-    return augmentation.apply(augmentation.params(key, n, (height, width, channels)), images)
+    return _changed(augmentation, augmentation.params(key, n, (height, width, channels)), images)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -346,7 +346,11 @@ def _augment_both(
 ) -> tuple[jax.Array, jax.Array]:
     n, height, width, channels = images.shape
     params = augmentation.params(key, n, (height, width, channels))
-    return augmentation.apply(params, images), augmentation.apply_labels(params, labels)
+    return _changed(augmentation, params, images), augmentation.apply_labels(params, labels)
+
+
+def _changed(augmentation: Augmentation, params: Params, images: jax.Array) -> jax.Array:
+    return check_changed(augmentation, augmentation.apply(params, images), images)
 
 
 def _scale(value: Any, strength: float, cap: float) -> Any:

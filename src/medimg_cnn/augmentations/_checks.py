@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import jax
@@ -13,12 +12,14 @@ from medimg_cnn._validation import check_integer, explain
 from medimg_cnn.errors import ArgumentError
 
 __all__ = [
+    "check_changed",
     "check_drawn",
     "check_images",
     "check_key",
     "check_labels",
     "check_masks",
     "check_range",
+    "check_result",
     "check_rows",
     "check_shape",
 ]
@@ -109,23 +110,58 @@ def check_masks(params: Any, masks: Any) -> Any:
 
 
 def check_range(argument: str, images: jax.Array) -> jax.Array:
-    """Return images if all are finite and none lies far out of 0 to 1; under ``jax.jit``, where none is known, as they are."""
-    if isinstance(images, jax.core.Tracer) or images.size == 0:
+    """Return images if all are finite and none lies far out of 0 to 1; within ``jax.jit`` none is known."""
+    found = _out_of_range(images)
+    if not found:
         return images
+    if "NaN" in found:
+        step = "Replace NaN and infinity before, for example by numpy.nan_to_num."
+    elif found.startswith("-"):
+        step = "Map the images' own range there: (images - low) / (high - low)."
+    else:
+        step = "Divide by the largest value that the images' type can hold, for example images / 255."
+    raise ArgumentError(explain(argument, "must be finite and from 0 to 1", found, step))
+
+
+def check_changed(augmentation: Any, changed: Any, images: jax.Array, *, source: str = "") -> jax.Array:
+    """Return what the augmentation made of images if it has their shape and is floating."""
+    source = source or f"{type(augmentation).__name__}.apply"
+    shape, dtype = getattr(changed, "shape", None), getattr(changed, "dtype", np.object_)
+    if shape != images.shape:
+        found = type(changed).__name__ if shape is None else f"shape {tuple(shape)}"
+        raise ArgumentError(explain(source, f"must return images of the same shape {images.shape}", found))
+    if not jnp.issubdtype(dtype, jnp.floating):
+        step = "Images are from 0 to 1, not 0 to 255: leave out the conversion, or divide."
+        raise ArgumentError(explain(source, "must return floating numbers", f"dtype {dtype}", step))
+    result: jax.Array = changed
+    return result
+
+
+def check_result(augmentation: Any, images: jax.Array) -> jax.Array:
+    """Return what the augmentation gave if it is finite and from 0 to 1; within ``jax.jit`` that is not known."""
+    found = _out_of_range(images)
+    if found:
+        source, rule = (
+            f"{type(augmentation).__name__}.apply",
+            "must return images that are finite and from 0 to 1",
+        )
+        step = "A function or class of your own must keep the range: jax.numpy.clip(image, 0, 1); and not divide by 0."
+        raise ArgumentError(explain(source, rule, found, step))
+    return images
+
+
+def _out_of_range(images: jax.Array) -> str:
+    """Say what is not finite or lies far out of 0 to 1; nothing where all is well or not known."""
+    if isinstance(images, jax.core.Tracer) or images.size == 0:
+        return ""
     values = np.asarray(images)  # JAX's own min and max may pass over NaN
     least, largest = float(values.min()), float(values.max())
     if least >= -_ROUNDING and largest <= 1.0 + _ROUNDING:
-        return images
-    if not math.isfinite(least + largest):
-        wrong = ~np.isfinite(values)
-        found = f"{int(wrong.sum())} of {wrong.size} values NaN or infinite"
-        step = "Replace NaN and infinity before, for example by numpy.nan_to_num."
-        raise ArgumentError(explain(argument, "must be from 0 to 1, and finite", found, step))
-    if largest > 1.0 + _ROUNDING and least >= 0.0:
-        step = "Divide by the largest value that the images' type can hold, for example images / 255."
-    else:
-        step = "Map the images' own range there: (images - low) / (high - low)."
-    raise ArgumentError(explain(argument, "must be from 0 to 1", f"{least:g} to {largest:g}", step))
+        return ""
+    wrong = ~np.isfinite(values)
+    if wrong.any():
+        return f"{int(wrong.sum())} of {wrong.size} values NaN or infinite"
+    return f"{least:g} to {largest:g}"
 
 
 def check_labels(argument: str, labels: Any, images: jax.Array) -> jax.Array:
