@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, dataclass
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -220,12 +221,18 @@ def test_saved_draws_that_are_damaged_are_refused(change: dict[str, object]) -> 
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (np.zeros((8, 8, 1), np.float32), "shape"),
+        (np.zeros((8, 8), np.float32), r"images\[None, \.\.\., None\]"),
+        (np.zeros((8, 8, 1), np.float32), r"one image: images\[None\]"),
+        (np.zeros((8, 8, 3), np.float32), r"one image: images\[None\]"),
+        (np.zeros((5, 8, 8), np.float32), r"grey images: images\[\.\.\., None\]"),
         (np.zeros((2, 8, 0, 1), np.float32), "shape"),
         (np.zeros((2, 8, 8, 1), np.uint8), "Divide"),
         (np.zeros((2, 8, 8, 1), np.float64), "float32"),
         (np.zeros((2, 3, 8, 8), np.float32), r"channels last.*moveaxis"),
-        ([[1.0]], "shape"),
+        ([[1.0]], "got 'list'. Pass an array"),
+        ("a.png", "got 'str'. Pass an array"),
+        (SimpleNamespace(read=abs, n=3), r"data\.test\.read\(range"),
+        (SimpleNamespace(train=1, test=2), r"data\.train\.read\(range"),
     ],
 )
 def test_images_of_another_shape_or_dtype_are_refused(images: object, message: str) -> None:
@@ -279,6 +286,23 @@ def test_images_with_one_value_out_of_range_are_refused(value: float, message: s
 def test_what_is_neither_true_nor_false_is_refused(make: Callable[[object], object], value: object) -> None:
     with pytest.raises(ArgumentError, match="must be True or False; got"):
         make(value)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0.0, 2.0, 1.0], r"from 0 to 1; got 2\.0"),
+        ([0.0, np.nan, 1.0], "from 0 to 1; got nan"),
+        ([0, 1, 1], r"int64'.*astype"),
+        (["a", "b", "a"], "<U1'. Make 1 of the positive class"),
+        ([None] * 3, "Make 1 of the positive class"),
+        (None, "one row for each of the 3 images"),
+        ([0.0, 1.0], r"got 'shape \(2,\)'\. Pass the labels of these"),
+    ],
+)
+def test_labels_that_cannot_be_mixed_are_refused(labels: object, message: str) -> None:
+    with pytest.raises(ArgumentError, match=f"labels: must .*{message}"):
+        A.MixUp().batch(KEY, IMAGES, labels)  # type: ignore[arg-type]
 
 
 def test_keys_are_jax_keys_typed_or_raw() -> None:

@@ -51,3 +51,5 @@ def test_options_are_checked() -> None:
             A.preview(A.Flip(), IMAGES, **options)
     with pytest.raises(ArgumentError, match="data"):
         A.preview(A.Flip(), np.zeros((8, 8)))
+    with pytest.raises(ArgumentError, match=r"data\.train\.$"):
+        A.preview(A.Flip(), SimpleNamespace(train=1, test=2))  # what a Dataset has

@@ -48,7 +48,7 @@ def check_images(argument: str, images: Any) -> jax.Array:
                 argument,
                 "must be an array of shape (n, height, width, channels)",
                 type(images).__name__ if shape is None else f"shape {tuple(shape)}",
-                "Add the missing axis, for example images[None, ..., None] for one grey image.",
+                _step_to_images(argument, images, shape),
             )
         )
     if shape[1] in (1, 3) and shape[3] not in (1, 3) and shape[2] > 4:
@@ -70,6 +70,23 @@ def check_images(argument: str, images: Any) -> jax.Array:
             )
         )
     return images if isinstance(images, jax.Array) else jnp.asarray(images)
+
+
+def _step_to_images(argument: str, images: Any, shape: tuple[int, ...] | None) -> str:
+    if shape is not None:
+        if len(shape) == 2:
+            return f"Add the missing axes of one grey image: {argument}[None, ..., None]."
+        if len(shape) == 3 and shape[-1] in (1, 3):
+            return f"Add the missing axis of one image: {argument}[None]."
+        return f"Add the missing axis of grey images: {argument}[..., None]." if len(shape) == 3 else ""
+    # A Split and a Dataset are known by what they have: this package does not import the one that defines them.
+    if hasattr(images, "read") and hasattr(images, "n"):
+        return "Read the part's images: data.test.read(range(data.test.n))."
+    if hasattr(images, "train") and hasattr(images, "test"):
+        return "Name a part of the dataset: data.train" + (
+            "." if argument == "data" else ", and read its images: data.train.read(range(data.train.n))."
+        )
+    return "Pass an array of NumPy or JAX."
 
 
 def check_rows(params: Any, n: int) -> None:
@@ -165,18 +182,27 @@ def _out_of_range(images: jax.Array) -> str:
 
 
 def check_labels(argument: str, labels: Any, images: jax.Array) -> jax.Array:
-    """Return labels as a JAX array if they are floating and have one row an image."""
-    array = labels if isinstance(labels, jax.Array) else jnp.asarray(labels)
-    if array.ndim < 1 or array.shape[0] != images.shape[0] or not jnp.issubdtype(array.dtype, jnp.floating):
+    """Return labels as a JAX array if they are floating, from 0 to 1, and have one row an image."""
+    array: Any = labels if isinstance(labels, jax.Array) else np.asarray(labels)
+    n = images.shape[0]
+    if array.ndim < 1 or array.shape[0] != n:
+        step = "Pass the labels of these images." if array.ndim else ""
         raise ArgumentError(
-            explain(
-                argument,
-                f"must be floating numbers with one row for each of the {images.shape[0]} images",
-                f"shape {array.shape}, dtype {array.dtype}",
-                'Convert with labels.astype("float32"): mixed labels lie between 0 and 1.',
-            )
+            explain(argument, f"must have one row for each of the {n} images", f"shape {array.shape}", step)
         )
-    return array
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+        numbers = np.issubdtype(array.dtype, np.number) or array.dtype == np.bool_
+        step = 'Convert with labels.astype("float32"): mixed labels lie between 0 and 1.' if numbers else ""
+        step = step or "Make 1 of the positive class and 0 of the other, and none missing."
+        raise ArgumentError(
+            explain(argument, "must be floating numbers from 0 to 1", f"dtype {array.dtype}", step)
+        )
+    if not isinstance(array, jax.core.Tracer):
+        values = np.asarray(array)
+        wrong = values[~((values >= -1e-6) & (values <= 1 + 1e-6))]
+        if wrong.size:
+            raise ArgumentError(explain(argument, "must be floating numbers from 0 to 1", float(wrong[0])))
+    return jnp.asarray(array)
 
 
 def check_shape(argument: str, shape: Any) -> tuple[int, int, int]:
