@@ -51,6 +51,12 @@ def test_a_name_that_is_taken_is_refused() -> None:
             pass
 
 
+@pytest.mark.parametrize("wrong", ["blur", lambda: 0, int])
+def test_what_is_no_augmentation_cannot_be_registered(wrong: object) -> None:
+    with pytest.raises(ArgumentError, match=r"cls: must be a subclass of Augmentation; got .*PerImage"):
+        A.register(wrong)  # type: ignore[type-var]
+
+
 def test_a_function_of_the_users_own_is_mapped_over_the_images() -> None:
     def brighter(key: jax.Array, image: jax.Array) -> jax.Array:
         return jnp.clip(image + jax.random.uniform(key), 0, 1)
@@ -370,6 +376,32 @@ def test_masks_and_draws_of_another_number_of_images_are_refused(augmentation: A
             augmentation.apply_masks(few, IMAGES > 0.5)
     with pytest.raises(ArgumentError, match="params: must have one row for each of the 1 images"):
         augmentation.apply(params, IMAGES[:1])
+
+
+@pytest.mark.parametrize(
+    ("augmentation", "names"),
+    [
+        (A.Shift(fraction=0.2), "'down', 'right'"),
+        (A.Flip(), "'horizontal', 'vertical'"),
+        (A.CutMix(), "'bottom', .*'weight'"),
+        (A.Shift(fraction=0.2) | A.Flip(), r"'0\.down', .*'1\.vertical'"),
+        (Inverted(), "'on'"),
+    ],
+    ids=str,
+)
+def test_what_another_augmentation_drew_is_refused(augmentation: A.Augmentation, names: str) -> None:
+    other = A.Brightness(amount=0.1).params(KEY, 3, (8, 8, 1))
+    rule = f"params: must hold {names}, as drawn by {type(augmentation).__name__}; got"
+    for drawn in (other, {}):
+        with pytest.raises(ArgumentError, match=rule):
+            augmentation.apply(drawn, IMAGES)
+    if not isinstance(augmentation, Inverted):  # which keeps masks as they are
+        with pytest.raises(ArgumentError, match=rule):
+            augmentation.apply_masks(params=other, masks=IMAGES > 0.5)
+    with pytest.raises(ArgumentError, match="params: must hold"):
+        augmentation.apply(None, IMAGES)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match=r"key: must be .*jax\.random\.key\(0\)"):
+        augmentation.params(0, 2, (8, 8, 1))  # type: ignore[arg-type]
 
 
 def test_a_partner_that_is_not_in_the_batch_is_refused() -> None:

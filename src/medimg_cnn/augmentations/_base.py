@@ -23,6 +23,7 @@ from medimg_cnn.augmentations._checks import (
     check_result,
     check_shape,
 )
+from medimg_cnn.augmentations._draws import told
 from medimg_cnn.errors import ArgumentError, ArtifactError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def register(cls: A) -> A:
     """Make a subclass of Augmentation known by its class name, so that ``from_dict`` can rebuild it.
 
     Raises:
-        ArgumentError: another class has this name.
+        ArgumentError: another class has this name, or it is no subclass.
 
     Example:
         >>> from dataclasses import dataclass
@@ -59,6 +60,9 @@ def register(cls: A) -> A:
         >>> Augmentation.from_dict(Negative(probability=0.5).to_dict())
         Negative(probability=0.5)
     """
+    if not isinstance(cls, type) or not issubclass(cls, Augmentation):
+        step = "A plain function goes into PerImage(function=...)."
+        raise ArgumentError(explain("cls", "must be a subclass of Augmentation", cls, step))
     known = _registry.get(cls.__name__)
     if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
         raise ArgumentError(
@@ -90,6 +94,10 @@ class Augmentation(ABC):
 
     _strength_fields: ClassVar[Mapping[str, float]] = {"probability": 1.0}
     """The fields that the strength dial multiplies, each with the largest value it may take."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        told(cls)
 
     def __post_init__(self) -> None:
         self._set("probability", check_fraction("probability", self.probability))
@@ -174,13 +182,13 @@ class Augmentation(ABC):
         Args:
             key: a JAX random key.
             images: float32 (n, height, width, channels), 0 to 1.
-            labels: float32 (n,) or (n, 1), 0 or 1.
+            labels: float32 (n,) or (n, 1), 0 to 1.
 
         Returns:
             (images, labels), of the same shapes.
 
         Raises:
-            ArgumentError: a shape, a dtype or the images' range breaks its rule, before or after.
+            ArgumentError: a shape, a dtype or a range breaks its rule, the images' before or after.
         """
         images = check_range("images", check_images("images", images))
         labels = check_labels("labels", labels, images)

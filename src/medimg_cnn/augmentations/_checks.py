@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -91,6 +92,9 @@ def _step_to_images(argument: str, images: Any, shape: tuple[int, ...] | None) -
 
 def check_rows(params: Any, n: int) -> None:
     """Refuse what was drawn for another number of images: JAX would repeat one row, or one image."""
+    if not isinstance(params, Mapping):
+        step = "Draw them with params(key, n, image_shape)."
+        raise ArgumentError(explain("params", "must hold what was drawn, by name", params, step))
     for name, value in params.items():
         if np.shape(value)[:1] != (n,):
             raise ArgumentError(
