@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, dataclass
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -50,6 +51,12 @@ def test_a_name_that_is_taken_is_refused() -> None:
             pass
 
 
+@pytest.mark.parametrize("wrong", ["blur", lambda: 0, int])
+def test_what_is_no_augmentation_cannot_be_registered(wrong: object) -> None:
+    with pytest.raises(ArgumentError, match=r"cls: must be a subclass of Augmentation; got .*PerImage"):
+        A.register(wrong)  # type: ignore[type-var]
+
+
 def test_a_function_of_the_users_own_is_mapped_over_the_images() -> None:
     def brighter(key: jax.Array, image: jax.Array) -> jax.Array:
         return jnp.clip(image + jax.random.uniform(key), 0, 1)
@@ -66,10 +73,58 @@ def test_a_function_of_the_users_own_is_mapped_over_the_images() -> None:
     assert saved["steps"][0]["function"].endswith("brighter")
     with pytest.raises(ArtifactError, match="cannot be rebuilt"):
         A.Augmentation.from_dict(json.loads(json.dumps(saved)))
-    with pytest.raises(ArgumentError, match="keep the shape"):
-        A.PerImage(function=lambda key, image: image[:2])(KEY, IMAGES)
     with pytest.raises(ArgumentError, match="function"):
         A.PerImage(function="blur")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda key, image: image[:2], "same shape"),
+        (lambda key, image: (image * 255).astype(jnp.uint8), "floating numbers; got 'dtype uint8'.*0 to 255"),
+        (lambda key, image: image * 255, r"from 0 to 1.*got '0\..* to 2"),
+        (lambda key, image: image / 0, "values NaN or infinite"),
+        (lambda key, image: np.asarray(image), r"jax\.numpy"),
+        (lambda key, image: np.clip(image, 0, 1), r"jax\.numpy"),
+        (lambda key, image: image if image.mean() > 0.5 else 1 - image, r"jax\.numpy\.where"),
+        (lambda key, image: image[image > 0.5], r"jax\.numpy\.where"),
+        (lambda key, image: None, "got None"),
+        (lambda image: image, r"function\(key, image\) -> image"),
+    ],
+)
+def test_a_function_that_gives_no_image_is_refused(function: Callable[..., object], message: str) -> None:
+    with pytest.raises(ArgumentError, match=rf"(function|PerImage\.apply): .*{message}"):
+        A.PerImage(function=function)(KEY, IMAGES)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x: x[:, :4], "same shape"),
+        (lambda x: x > 0.5, "floating"),
+        (lambda x: None, "NoneType"),
+        (lambda x: 2 * x, "from 0 to 1"),
+        (jnp.log, "from 0 to 1"),
+    ],
+)
+def test_what_a_class_of_the_users_own_gives_is_looked_at(
+    change: Callable[[jax.Array], jax.Array], message: str
+) -> None:
+    class Changed(Inverted):
+        def apply(self, params: A.Params, images: jax.Array) -> jax.Array:
+            return change(images)
+
+    for call in (
+        lambda: Changed()(KEY, IMAGES),
+        lambda: Changed().preview(IMAGES),
+        lambda: Changed().batch(KEY, IMAGES, jnp.zeros(3)),
+    ):
+        with pytest.raises(ArgumentError, match=rf"Changed\.apply: must return .*{message}"):
+            call()
+    if "0 to 1" not in message:
+        chain = Changed() | A.Flip()
+        with pytest.raises(ArgumentError, match=rf"Changed\.apply: must return .*{message}"):
+            jax.eval_shape(chain.apply, chain.params(KEY, 3, (8, 8, 1)), IMAGES)
 
 
 def test_masks_stay_with_a_function_only_where_it_says_that_it_moves_no_pixels() -> None:
@@ -200,12 +255,18 @@ def test_saved_draws_that_are_damaged_are_refused(change: dict[str, object]) -> 
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (np.zeros((8, 8, 1), np.float32), "shape"),
+        (np.zeros((8, 8), np.float32), r"images\[None, \.\.\., None\]"),
+        (np.zeros((8, 8, 1), np.float32), r"one image: images\[None\]"),
+        (np.zeros((8, 8, 3), np.float32), r"one image: images\[None\]"),
+        (np.zeros((5, 8, 8), np.float32), r"grey images: images\[\.\.\., None\]"),
         (np.zeros((2, 8, 0, 1), np.float32), "shape"),
         (np.zeros((2, 8, 8, 1), np.uint8), "Divide"),
         (np.zeros((2, 8, 8, 1), np.float64), "float32"),
         (np.zeros((2, 3, 8, 8), np.float32), r"channels last.*moveaxis"),
-        ([[1.0]], "shape"),
+        ([[1.0]], "got 'list'. Pass an array"),
+        ("a.png", "got 'str'. Pass an array"),
+        (SimpleNamespace(read=abs, n=3), r"data\.test\.read\(range"),
+        (SimpleNamespace(train=1, test=2), r"data\.train\.read\(range"),
     ],
 )
 def test_images_of_another_shape_or_dtype_are_refused(images: object, message: str) -> None:
@@ -227,16 +288,24 @@ def test_images_from_0_to_255_are_refused_where_their_values_are_known() -> None
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (-1.0, r"must be from 0 to 1; got '-1 to .* Map the images' own range"),
-        (np.nan, "Replace NaN"),
-        (np.inf, "must be from 0 to 1"),
+        (-1.0, r"from 0 to 1; got '-1 to .* Map the images' own range"),
+        (np.nan, "1 of 192 values NaN or infinite.*Replace NaN"),
+        (np.inf, "1 of 192 values NaN or infinite"),
+        (-np.inf, "1 of 192 values NaN or infinite"),
     ],
 )
 def test_images_with_one_value_out_of_range_are_refused(value: float, message: str) -> None:
     images = np.array(IMAGES)
     images[1, 2, 3, 0] = value
-    with pytest.raises(ArgumentError, match=message):
-        A.Flip()(KEY, images)
+    for given in (images, jnp.asarray(images)):
+        for call in (
+            lambda given: A.Flip()(KEY, given),
+            lambda given: A.MixUp().batch(KEY, given, jnp.zeros(3)),
+            lambda given: A.preview(A.Flip(), given),
+            lambda given: A.predict_with_augmentation(lambda x: x[:, 0, 0], A.Flip(), given, key=KEY),
+        ):
+            with pytest.raises(ArgumentError, match=message):
+                call(given)
 
 
 @pytest.mark.parametrize("value", ["no", "False", 0, None])
@@ -251,6 +320,23 @@ def test_images_with_one_value_out_of_range_are_refused(value: float, message: s
 def test_what_is_neither_true_nor_false_is_refused(make: Callable[[object], object], value: object) -> None:
     with pytest.raises(ArgumentError, match="must be True or False; got"):
         make(value)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0.0, 2.0, 1.0], r"from 0 to 1; got 2\.0"),
+        ([0.0, np.nan, 1.0], "from 0 to 1; got nan"),
+        ([0, 1, 1], r"int64'.*astype"),
+        (["a", "b", "a"], "<U1'. Make 1 of the positive class"),
+        ([None] * 3, "Make 1 of the positive class"),
+        (None, "one row for each of the 3 images"),
+        ([0.0, 1.0], r"got 'shape \(2,\)'\. Pass the labels of these"),
+    ],
+)
+def test_labels_that_cannot_be_mixed_are_refused(labels: object, message: str) -> None:
+    with pytest.raises(ArgumentError, match=f"labels: must .*{message}"):
+        A.MixUp().batch(KEY, IMAGES, labels)  # type: ignore[arg-type]
 
 
 def test_keys_are_jax_keys_typed_or_raw() -> None:
@@ -342,6 +428,32 @@ def test_masks_keep_their_values_where_pixels_are_moved_or_are_refused() -> None
         assert (
             np.asarray(turn.apply_masks(turn.params(KEY, 3, (8, 8, 1)), masks))[:, 4, 4, 0] == 2**40
         ).all()
+
+
+@pytest.mark.parametrize(
+    ("augmentation", "names"),
+    [
+        (A.Shift(fraction=0.2), "'down', 'right'"),
+        (A.Flip(), "'horizontal', 'vertical'"),
+        (A.CutMix(), "'bottom', .*'weight'"),
+        (A.Shift(fraction=0.2) | A.Flip(), r"'0\.down', .*'1\.vertical'"),
+        (Inverted(), "'on'"),
+    ],
+    ids=str,
+)
+def test_what_another_augmentation_drew_is_refused(augmentation: A.Augmentation, names: str) -> None:
+    other = A.Brightness(amount=0.1).params(KEY, 3, (8, 8, 1))
+    rule = f"params: must hold {names}, as drawn by {type(augmentation).__name__}; got"
+    for drawn in (other, {}):
+        with pytest.raises(ArgumentError, match=rule):
+            augmentation.apply(drawn, IMAGES)
+    if not isinstance(augmentation, Inverted):  # which keeps masks as they are
+        with pytest.raises(ArgumentError, match=rule):
+            augmentation.apply_masks(params=other, masks=IMAGES > 0.5)
+    with pytest.raises(ArgumentError, match="params: must hold"):
+        augmentation.apply(None, IMAGES)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match=r"key: must be .*jax\.random\.key\(0\)"):
+        augmentation.params(0, 2, (8, 8, 1))  # type: ignore[arg-type]
 
 
 def test_a_partner_that_is_not_in_the_batch_is_refused() -> None:

@@ -54,3 +54,5 @@ def test_options_are_checked() -> None:
     for none in (IMAGES[:0], SimpleNamespace(n=0, read=lambda places: np.asarray(IMAGES)[places])):
         with pytest.raises(ArgumentError, match="data: must hold at least one image; got 0"):
             A.preview(A.Flip(), none)
+    with pytest.raises(ArgumentError, match=r"data\.train\.$"):
+        A.preview(A.Flip(), SimpleNamespace(train=1, test=2))  # what a Dataset has

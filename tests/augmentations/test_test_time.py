@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -53,11 +55,34 @@ def test_certain_answers_stay_finite() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [lambda x: x, lambda x: jnp.full(len(x), 2.0), lambda x: jnp.full(3, jnp.nan)]
+    ("answer", "found"),
+    [
+        (lambda x: x, r"shape \(5, 8, 8, 1\)"),
+        (lambda x: jnp.full(len(x), 2.0), "5 of 5 others, the first 2'"),
+        (lambda x: jnp.full(len(x), jnp.nan), "5 of 5 others, the first nan'"),
+        (lambda x: jnp.full(3, jnp.nan), r"shape \(3,\)"),
+        (lambda x: None, "NoneType"),
+        (lambda x: "net", "str"),
+    ],
 )
-def test_a_predict_that_gives_no_probabilities_is_refused(answer: object) -> None:
-    with pytest.raises(ArgumentError, match="sigmoid"):
-        A.predict_with_augmentation(answer, A.Flip(), IMAGES, key=KEY)  # type: ignore[arg-type]
+def test_a_predict_that_gives_no_probabilities_is_refused(answer: Any, found: str) -> None:
+    with pytest.raises(ArgumentError, match=f"predict: must return .*{found}.*sigmoid"):
+        A.predict_with_augmentation(answer, A.Flip(), IMAGES, key=KEY)
+
+
+def test_a_few_images_at_a_time_get_the_same_views() -> None:
+    chain, asked = A.Noise(sigma=0.2), []
+
+    def predict(images: jax.Array) -> jax.Array:
+        asked.append(len(images))
+        return left_half(images)
+
+    whole, few = (
+        A.predict_with_augmentation(predict, chain, IMAGES, key=KEY, draws=2, batch_size=size)
+        for size in (5, 2)
+    )
+    np.testing.assert_allclose(few.views, whole.views, atol=1e-6)
+    assert asked == [5] * 3 + [2] * 6 + [1] * 3
 
 
 def test_options_are_checked() -> None:
@@ -65,5 +90,13 @@ def test_options_are_checked() -> None:
         A.predict_with_augmentation(left_half, A.MixUp(), IMAGES, key=KEY)
     with pytest.raises(ArgumentError, match="draws"):
         A.predict_with_augmentation(left_half, A.Flip(), IMAGES, key=KEY, draws=0)
+    with pytest.raises(ArgumentError, match="batch_size"):
+        A.predict_with_augmentation(left_half, A.Flip(), IMAGES, key=KEY, batch_size=0)
+    with pytest.raises(ArgumentError, match="augmentation: must be an Augmentation"):
+        A.predict_with_augmentation(left_half, "flip", IMAGES, key=KEY)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="predict: must be a function"):
+        A.predict_with_augmentation("net", A.Flip(), IMAGES, key=KEY)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="images: must be an array"):
+        A.predict_with_augmentation(left_half, A.Flip(), "a.png", key=KEY)
     with pytest.raises(ArgumentError, match="combine"):
         A.predict_with_augmentation(left_half, A.Flip(), IMAGES, key=KEY, combine="mean")  # type: ignore[arg-type]

@@ -402,10 +402,21 @@ def test_the_loss_of_an_epoch_is_the_mean_over_images(make_source: Make) -> None
     assert [*told, run.history["loss"].iloc[-1]] == pytest.approx([losses[0], mean, mean])
 
 
+def test_an_augmentation_that_changes_the_shape_is_refused(make_source: Make) -> None:
+    class Cut(Brighten):
+        def apply(self, params: dict[str, Any], images: Any) -> Any:
+            return images[:, :4]
+
+    with pytest.raises(ArgumentError, match=r"Cut\.apply: must return images of the same shape"):
+        Trainer(model(), augment=Cut(), epochs=1, batch_size=8, progress=False).fit(
+            make_source(16), make_source(8, part="validation", seed=1)
+        )
+
+
 def test_a_loss_that_is_not_finite_names_the_batch(make_source: Make, tmp_path: Path) -> None:
     train, validation = make_source(40), make_source(20, part="validation", seed=1)
     train.images[7] = np.nan
-    with pytest.raises(TrainingError, match="train_7"):
+    with pytest.raises(TrainingError, match=r"train_7.*Look at these images, or lower"):
         Trainer(model(), epochs=2, batch_size=4, directory=tmp_path / "run", progress=False).fit(
             train, validation
         )

@@ -14,13 +14,16 @@ import jax.numpy as jnp
 from medimg_cnn._types import JsonValue
 from medimg_cnn._validation import check_fraction, check_integer, check_number, explain, suggest
 from medimg_cnn.augmentations._checks import (
+    check_changed,
     check_images,
     check_key,
     check_labels,
     check_masks,
     check_range,
+    check_result,
     check_shape,
 )
+from medimg_cnn.augmentations._draws import told
 from medimg_cnn.errors import ArgumentError, ArtifactError
 
 if TYPE_CHECKING:
@@ -41,7 +44,7 @@ def register(cls: A) -> A:
     """Make a subclass of Augmentation known by its class name, so that ``from_dict`` can rebuild it.
 
     Raises:
-        ArgumentError: another class has this name.
+        ArgumentError: another class has this name, or it is no subclass.
 
     Example:
         >>> from dataclasses import dataclass
@@ -57,6 +60,9 @@ def register(cls: A) -> A:
         >>> Augmentation.from_dict(Negative(probability=0.5).to_dict())
         Negative(probability=0.5)
     """
+    if not isinstance(cls, type) or not issubclass(cls, Augmentation):
+        step = "A plain function goes into PerImage(function=...)."
+        raise ArgumentError(explain("cls", "must be a subclass of Augmentation", cls, step))
     known = _registry.get(cls.__name__)
     if known is not None and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
         raise ArgumentError(
@@ -89,6 +95,10 @@ class Augmentation(ABC):
 
     _strength_fields: ClassVar[Mapping[str, float]] = {"probability": 1.0}
     """The fields that the strength dial multiplies, each with the largest value it may take."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        told(cls)
 
     def __post_init__(self) -> None:
         self._set("probability", check_fraction("probability", self.probability))
@@ -155,8 +165,8 @@ class Augmentation(ABC):
 
         Raises:
             ArgumentError: the key is not a JAX key, the images have another shape or dtype or are not from
-                0 to 1 (under ``jax.jit`` this is not seen), or the chain mixes images, so that the labels
-                change too: use ``batch``.
+                0 to 1, what the augmentation makes of them has another shape or is not (of values nothing is
+                seen under ``jax.jit``), or the chain mixes images, so that the labels change too: use ``batch``.
         """
         if self.mixes:
             raise ArgumentError(
@@ -175,18 +185,18 @@ class Augmentation(ABC):
         Args:
             key: a JAX random key.
             images: float32 (n, height, width, channels), 0 to 1.
-            labels: float32 (n,) or (n, 1), 0 or 1.
+            labels: float32 (n,) or (n, 1), 0 to 1.
 
         Returns:
             (images, labels), of the same shapes.
 
         Raises:
-            ArgumentError: a shape, a dtype or the images' range breaks its rule.
+            ArgumentError: a shape, a dtype or a range breaks its rule, the images' before or after.
         """
         images = check_range("images", check_images("images", images))
         labels = check_labels("labels", labels, images)
-        mixed: tuple[jax.Array, jax.Array] = _augment_both(self, check_key("key", key), images, labels)
-        return mixed
+        images, labels = _augment_both(self, check_key("key", key), images, labels)
+        return check_result(self, images), labels
 
     def __str__(self) -> str:
         shown = (f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if self._told(f))
@@ -336,16 +346,14 @@ class Augmentation(ABC):
 
 def augment_images(augmentation: Augmentation, key: jax.Array, images: jax.Array) -> jax.Array:
     """Draw and apply to images alone, even where the labels would change; compiled once for each shape."""
-    changed: jax.Array = _augment(
-        augmentation, check_key("key", key), check_range("images", check_images("images", images))
-    )
-    return changed
+    images = check_range("images", check_images("images", images))
+    return check_result(augmentation, _augment(augmentation, check_key("key", key), images))
 
 
 @partial(jax.jit, static_argnums=0)
 def _augment(augmentation: Augmentation, key: jax.Array, images: jax.Array) -> jax.Array:
     n, height, width, channels = images.shape
-    return augmentation.apply(augmentation.params(key, n, (height, width, channels)), images)
+    return _changed(augmentation, augmentation.params(key, n, (height, width, channels)), images)
 
 
 @partial(jax.jit, static_argnums=0)
@@ -354,7 +362,11 @@ def _augment_both(
 ) -> tuple[jax.Array, jax.Array]:
     n, height, width, channels = images.shape
     params = augmentation.params(key, n, (height, width, channels))
-    return augmentation.apply(params, images), augmentation.apply_labels(params, labels)
+    return _changed(augmentation, params, images), augmentation.apply_labels(params, labels)
+
+
+def _changed(augmentation: Augmentation, params: Params, images: jax.Array) -> jax.Array:
+    return check_changed(augmentation, augmentation.apply(params, images), images)
 
 
 def _scale(value: Any, strength: float, cap: float) -> Any:

@@ -10,7 +10,7 @@ import jax
 from medimg_cnn._types import JsonValue
 from medimg_cnn._validation import explain
 from medimg_cnn.augmentations._base import Augmentation, Params, register
-from medimg_cnn.augmentations._checks import check_drawn, check_masks
+from medimg_cnn.augmentations._checks import check_changed, check_drawn, check_masks
 from medimg_cnn.augmentations.spatial._spatial import joins_a_resample, resample, runs_of_one_resample
 from medimg_cnn.errors import ArgumentError
 
@@ -139,5 +139,8 @@ class Compose(Augmentation):
                 images = resample(together, images, nearest=nearest)
             else:
                 step, drawn = self.steps[run[0]], self.params_of(params, run[0])
-                images = step.apply_masks(drawn, images) if nearest else step.apply(drawn, images)
+                if nearest:
+                    images = step.apply_masks(drawn, images)
+                else:
+                    images = check_changed(step, step.apply(drawn, images), images)
         return images

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -13,10 +14,13 @@ from medimg_cnn._types import JsonValue
 from medimg_cnn._validation import check_flag, explain
 from medimg_cnn.augmentations._arrays import per_image
 from medimg_cnn.augmentations._base import Augmentation, Params, register
-from medimg_cnn.augmentations._checks import check_drawn
+from medimg_cnn.augmentations._checks import check_changed, check_drawn
 from medimg_cnn.errors import ArgumentError, ArtifactError
 
 __all__ = ["PerImage"]
+
+_TRACED = "must be traced by JAX, as NumPy, SciPy and a plain if cannot be"
+_NEXT = "Use jax.numpy, and jax.numpy.where in place of if: function(key, image) -> image."
 
 
 @register
@@ -24,9 +28,11 @@ __all__ = ["PerImage"]
 class PerImage(Augmentation):
     """Use a function of one image as an augmentation.
 
-    The function is mapped over the batch by ``jax.vmap``; it must be made of operations that JAX can
-    trace and keep the shape. Params: ``key`` (n, 2), uint32, and ``on`` (n,), bool. A function is
-    named in ``to_dict`` but not rebuilt by ``from_dict``: for that, write a subclass of Augmentation and
+    The function is mapped over the batch by ``jax.vmap``: use ``jax.numpy``, not NumPy or SciPy, and
+    ``jax.numpy.where`` in place of ``if``. It must keep the shape, and the range 0 to 1, which is looked at
+    when the augmentation is called or previewed (of a chain, what comes out at its end), but cannot be
+    within ``jax.jit``, so not while training. Params: ``key`` (n, 2), uint32, and ``on`` (n,), bool. A
+    function is named in ``to_dict`` but not rebuilt by ``from_dict``: for that, write a subclass of Augmentation and
     ``register`` it.
 
     Attributes:
@@ -38,7 +44,7 @@ class PerImage(Augmentation):
         probability: the share of images that are changed, 0 to 1.
 
     Raises:
-        ArgumentError: the function is not callable, or ``moves_pixels`` is not True or False.
+        ArgumentError: the function cannot be called with (key, image), or ``moves_pixels`` is not True or False.
 
     Example:
         >>> import jax
@@ -55,6 +61,14 @@ class PerImage(Augmentation):
         super().__post_init__()
         if not callable(self.function):
             raise ArgumentError(explain("function", "must be a function of (key, image)", self.function))
+        try:
+            inspect.signature(self.function).bind(None, None)
+        except ValueError:  # of some written in C nothing is known
+            pass
+        except TypeError as error:
+            raise ArgumentError(
+                explain("function", "must be a function of (key, image)", f"{error}", _NEXT)
+            ) from error
         self._set("moves_pixels", check_flag("moves_pixels", self.moves_pixels))
 
     def params(self, key: jax.Array, n: int, image_shape: tuple[int, int, int]) -> Params:
@@ -68,18 +82,22 @@ class PerImage(Augmentation):
         """Call the function for each image.
 
         Raises:
-            ArgumentError: the function changes the shape.
+            ArgumentError: the function changes the shape, gives integers or no image, or cannot be traced by JAX.
         """
         images = check_drawn(params, images)
 
-        def changed(bits: jax.Array, image: jax.Array) -> jax.Array:
-            return self.function(jax.random.wrap_key_data(bits, impl="threefry2x32"), image)
+        def changed(bits: jax.Array, image: jax.Array) -> Any:
+            key = jax.random.wrap_key_data(bits, impl="threefry2x32")
+            try:
+                result = self.function(key, image)
+            except (TypeError, AttributeError, IndexError) as error:  # so JAX's own of what cannot be traced
+                reason = str(error).partition("\n")[0]
+                raise ArgumentError(explain("function", _TRACED, reason, _NEXT)) from error
+            if not hasattr(result, "shape"):
+                raise ArgumentError(explain("function", "must return the image changed", result, _NEXT))
+            return check_changed(self, result, image, source="function")
 
         result = jax.vmap(changed)(params["key"], images)
-        if result.shape != images.shape:
-            raise ArgumentError(
-                explain("function", f"must keep the shape {images.shape[1:]}", result.shape[1:])
-            )
         return jnp.where(per_image(params["on"]), result.astype(images.dtype), images)
 
     def apply_masks(self, params: Params, masks: jax.Array) -> jax.Array:

@@ -19,6 +19,8 @@ from medimg_cnn.errors import ArgumentError
 
 __all__ = ["TestTimePrediction", "predict_with_augmentation"]
 
+_SIGMOID = "Pass a model whose last layer is a sigmoid."
+
 
 @dataclass(frozen=True, kw_only=True)
 class TestTimePrediction:
@@ -46,6 +48,7 @@ def predict_with_augmentation(
     key: jax.Array,
     draws: int = 8,
     combine: Literal["logit", "probability"] = "logit",
+    batch_size: int = 128,
 ) -> TestTimePrediction:
     """Predict for each image as it is and for augmented copies, and combine the answers.
 
@@ -64,6 +67,7 @@ def predict_with_augmentation(
         key: a JAX random key.
         draws: how many augmented copies beside the original, at least 1.
         combine: "logit" averages log-odds (the geometric mean of the odds), "probability" probabilities.
+        batch_size: how many images ``predict`` is given at a time, at least 1; it changes no view.
 
     Returns:
         The combined probability, the views' spread, and the views.
@@ -82,16 +86,27 @@ def predict_with_augmentation(
         >>> result.views.shape
         (3, 3)
     """
-    if augmentation.mixes:
-        raise ArgumentError(explain("augmentation", "must not mix images of the batch", augmentation))
+    if not isinstance(augmentation, Augmentation) or augmentation.mixes:
+        rule, step = "must be an Augmentation that mixes no images of the batch", "Pass for example Flip()."
+        raise ArgumentError(explain("augmentation", rule, augmentation, step))
+    if not callable(predict):
+        step = "Pass for example model.predict_on_batch."
+        raise ArgumentError(explain("predict", "must be a function of images, or a model", predict, step))
     draws = check_integer("draws", draws, low=1)
     combine = check_choice("combine", combine, ("logit", "probability"))
-    batch, key = check_range("images", check_images("images", images)), check_key("key", key)
-    views = [_probabilities(predict(batch), batch.shape[0])]
-    for draw in range(draws):
-        changed = _view(augmentation, jax.random.fold_in(key, draw), batch)
-        views.append(_probabilities(predict(changed), batch.shape[0]))
-    stacked = np.stack(views)
+    batch_size = check_integer("batch_size", batch_size, low=1)
+    key = check_key("key", key)
+    if getattr(images, "ndim", 0) != 4 or len(images) == 0:
+        check_images("images", images)
+    parts = []
+    for start in range(0, max(len(images), 1), batch_size):
+        batch = check_range("images", check_images("images", images[start : start + batch_size]))
+        views = [_probabilities(predict(batch), batch.shape[0])]
+        for draw in range(draws):
+            changed = _view(augmentation, jax.random.fold_in(key, draw), batch)
+            views.append(_probabilities(predict(changed), batch.shape[0]))
+        parts.append(np.stack(views))
+    stacked = np.concatenate(parts, axis=1)
     if combine == "probability":
         combined = stacked.mean(axis=0)
     else:
@@ -109,14 +124,14 @@ def _view(augmentation: Augmentation, key: jax.Array, images: jax.Array) -> jax.
 
 
 def _probabilities(answer: Any, n: int) -> FloatVector:
-    values = np.asarray(answer, np.float64)
-    if values.shape not in {(n,), (n, 1)} or not np.all((values >= 0) & (values <= 1)):
-        raise ArgumentError(
-            explain(
-                "predict",
-                f"must return {n} probabilities from 0 to 1, of shape ({n},) or ({n}, 1)",
-                f"shape {values.shape}",
-                "Pass a model whose last layer is a sigmoid.",
-            )
-        )
-    return values.reshape(n)
+    values = np.asarray(answer)
+    if values.shape not in {(n,), (n, 1)} or values.dtype.kind not in "fiub":
+        rule = f"must return {n} probabilities, of shape ({n},) or ({n}, 1)"
+        found = f"{type(answer).__name__} of shape {values.shape}, dtype {values.dtype}"
+        raise ArgumentError(explain("predict", rule, found, _SIGMOID))
+    values = values.astype(np.float64).reshape(n)
+    wrong = values[~((values >= 0) & (values <= 1))]
+    if wrong.size:
+        found = f"{wrong.size} of {n} others, the first {wrong[0]:g}"
+        raise ArgumentError(explain("predict", "must return probabilities from 0 to 1", found, _SIGMOID))
+    return values

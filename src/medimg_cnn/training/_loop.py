@@ -397,8 +397,13 @@ class Loop:
 
     def _batch_words(self, index: int) -> str:
         self.suspects = tuple(self.train.sample_ids[self._rows(index)].tolist())
+        look = (
+            "these images and what augment makes of them (augment.preview)"
+            if self._augments
+            else "these images"
+        )
         return (
-            f"The batch held {_listed(self.suspects)}. Look at these images, or lower learning_rate (now "
+            f"The batch held {_listed(self.suspects)}. Look at {look}, or lower learning_rate (now "
             f"{self.config.learning_rate:g})."
         )
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from medimg_cnn._backend import inference_options
 from medimg_cnn._keras import keras
+from medimg_cnn.augmentations._checks import check_changed
 from medimg_cnn.errors import ArgumentError
 from medimg_cnn.training._config import TrainerConfig
 from medimg_cnn.training._devices import Devices
@@ -180,7 +181,7 @@ def make_train_step(
             x = jax.image.resize(x, (rows, height, width, channels), "linear", antialias=True)
         if augment is not None:
             drawn = augment.params(jax.random.wrap_key_data(batch.key), rows, x.shape[1:])
-            x = augment.apply(drawn, x)
+            x = check_changed(augment, augment.apply(drawn, x), x)
             taught = weight > 0
             if batch.mixed_weights is not None:
                 weight = jnp.asarray(batch.mixed_weights)[:rows]
