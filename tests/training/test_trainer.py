@@ -612,6 +612,12 @@ def test_the_test_split_is_not_trained_or_chosen_on(make_source: Make) -> None:
         Trainer(model(), progress=False).fit(test)
 
 
+def test_exchanged_splits_are_refused(make_source: Make) -> None:
+    train, validation = make_source(20), make_source(20, part="validation", seed=1)
+    with pytest.raises(ArgumentError, match=r"are exchanged.* Pass data\.train, data\.validation"):
+        Trainer(model(), progress=False).fit(validation, train)
+
+
 def test_a_model_that_cannot_be_copied_is_refused_before_the_training(make_source: Make) -> None:
     class Odd(keras.layers.Layer):  # type: ignore[misc] # Keras ships no types
         def __init__(self, power: float) -> None:

@@ -120,11 +120,16 @@ def check_development(argument: str, source: object) -> None:
 
 
 def check_together(train: ImageSource, validation: ImageSource) -> None:
-    """Refuse validation that does not belong to training, or shares images or patients with it.
+    """Refuse validation that is exchanged with training, does not belong to it, or shares images or patients with it.
 
     Raises:
         ArgumentError: see there.
     """
+    if train.part == "validation" and validation.part == "train":
+        raise ArgumentError(
+            "train, validation: are exchanged: the first is the validation split, the second the training split. Pass "
+            "data.train, data.validation."
+        )
     if tuple(validation.classes) != tuple(train.classes):
         raise ArgumentError(
             f"validation: must have the classes (negative, positive) = {tuple(train.classes)} of train; "

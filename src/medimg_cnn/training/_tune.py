@@ -27,7 +27,7 @@ from medimg_cnn.training._loop import Loop
 from medimg_cnn.training._observers import Observer
 from medimg_cnn.training._outcome import describe
 from medimg_cnn.training._search_space import Between, SearchSpace, label
-from medimg_cnn.training._source import ImageSource, check_development
+from medimg_cnn.training._source import ImageSource, check_development, check_together
 from medimg_cnn.training._trainer import Trainer
 from medimg_cnn.training._tuning import Trial, Tuning
 from medimg_cnn.training._tuning_file import file_errors, open_journal
@@ -148,6 +148,7 @@ def _check(
 ) -> None:
     for name, source in (("train", train), ("validation", validation)):
         check_development(name, source)
+    check_together(train, validation)
     if np.unique(validation.labels).size < 2:
         raise ArgumentError(
             "validation: must hold both classes, because AUROC is what chooses. Load the dataset with a larger "
