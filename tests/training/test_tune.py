@@ -284,11 +284,16 @@ def test_wrong_arguments_are_refused(sources: tuple[Any, Any], make_source: Any,
         ({"space": {"learning_rate": [1.0]}}, "space: must be a SearchSpace"),
         ({"trials": 0}, "trials: must be"),
         ({"storage": tmp_path}, "storage: must be a file"),
+        ({"storage": "sqlite:///x.db"}, "storage: must be a file; a tuning is not kept in a data base"),
+        ({"storage": ""}, "storage: must be a path that is not empty"),
+        ({"storage": 3}, "storage: must be a path: a text"),
     ):
         with pytest.raises(ArgumentError, match=words):
             search(sources, **options)
     with pytest.raises(ArgumentError, match="validation: must hold both classes"):
         search((sources[0], make_source(20, part="validation", positives=0.0)))
+    with pytest.raises(ArgumentError, match="train, validation: are exchanged"):
+        search(sources[::-1])
     with pytest.raises(ArgumentError, match="build_model: must be a function"):
         tune(*sources, build(), space=SPACE)
 

@@ -13,14 +13,14 @@ import numpy as np
 
 from medimg_cnn._keras import keras
 from medimg_cnn._types import PathLike, StrVector
-from medimg_cnn._validation import explain
+from medimg_cnn._validation import check_path, explain
 from medimg_cnn.artifacts import OperatingPoint, Predictions
 from medimg_cnn.data import Dataset, KFold, Split, Splitter
 from medimg_cnn.errors import ArgumentError, ArtifactError, SplitError
 from medimg_cnn.training._config import TrainerConfig
 from medimg_cnn.training._ensemble import Combine, Ensemble, finite_logit
 from medimg_cnn.training._recipe import recipe
-from medimg_cnn.training._run import RECORD_FILE, RESULT_FILE, Run
+from medimg_cnn.training._run import RECORD_FILE, RESULT_FILE, Run, lost
 from medimg_cnn.training._trainer import Trainer
 from medimg_cnn.training._unknown import refuse_options_of_config
 
@@ -99,6 +99,7 @@ def cross_validate(
 
     Raises:
         ArgumentError: an argument breaks its rule, or ``directory`` holds runs of another recipe.
+        ArtifactError: a run in ``directory`` has lost a file, or one is damaged.
         SplitError: the images cannot be divided so, or an image is tested twice.
     """
     refuse_options_of_config(cross_validate, unknown)
@@ -109,13 +110,14 @@ def cross_validate(
         raise ArgumentError(
             explain("build_model", "must be a function from a Dataset to a model", build_model)
         )
+    parent = None if directory is None else check_path("directory", directory, example="runs/folds")
     config = TrainerConfig() if config is None else config
     folds = tuple(data.folds(KFold(k=5) if splitter is None else splitter, seed=seed))
     tested = _tested(folds)
     runs: list[Run] = []
     parts: list[Predictions] = []
     for fold, test in zip(folds, tested, strict=True):
-        folder = None if directory is None else Path(directory) / _folder_name(fold.name)
+        folder = None if parent is None else parent / _folder_name(fold.name)
         model = build_model(fold)
         if folder is not None and ((folder / RECORD_FILE).exists() or (folder / RESULT_FILE).exists()):
             trainer = _gone_on_with(folder, model, augment, config, progress=progress)
@@ -150,7 +152,14 @@ def _tested(folds: Sequence[Dataset]) -> list[Split]:
 def _gone_on_with(
     folder: Path, model: Any, augment: Any, config: TrainerConfig, *, progress: bool
 ) -> Trainer:
-    """Return the trainer of a run that is there; refuse one of another recipe."""
+    """Return the trainer of a run that is there; refuse one of another recipe, or that has lost a file."""
+    gone = lost(folder)
+    if not (folder / RECORD_FILE).exists():
+        gone = f"{folder / RECORD_FILE}: is gone from a finished run."
+    if gone:
+        raise ArtifactError(
+            f"{gone} Restore it from a copy, or delete the folder {folder}: that fold is trained anew then."
+        )
     try:
         trainer = Trainer.resume(folder, augment=augment, progress=progress)
     except (

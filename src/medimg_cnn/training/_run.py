@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from medimg_cnn._types import FloatVector, PathLike
-from medimg_cnn._validation import check_integer, check_seed, explain
+from medimg_cnn._validation import check_integer, check_path, check_seed, explain
 from medimg_cnn._variables import duplicate, load_model, reason, settle
 from medimg_cnn.artifacts import DatasetFingerprint, FitResult, OperatingPoint, Predictions
 from medimg_cnn.augmentations import _layer  # noqa: F401 - so that Keras knows it in files of models
@@ -26,11 +26,28 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["MODEL_FILE", "RECORD_FILE", "RESULT_FILE", "Run", "load_run"]
+__all__ = [
+    "AGAIN",
+    "CHECKPOINTS",
+    "MODEL_FILE",
+    "RECORD_FILE",
+    "RESULT_FILE",
+    "START_IMAGES",
+    "Run",
+    "load_run",
+    "lost",
+]
 
 MODEL_FILE = "model.keras"
 RECORD_FILE = "run.json"
 RESULT_FILE = "result.json"
+CHECKPOINTS, START_IMAGES = "checkpoints", "images.npz"
+
+
+AGAIN = (
+    "Restore it from a copy, or begin again in this folder with Trainer(..., directory=..., overwrite=True)."
+)
+"""The next step where a run has lost a file."""
 
 
 class Run:
@@ -196,11 +213,14 @@ def load_run(directory: PathLike, *, model: Any = None) -> Run:
             A copy of it gets the kept weights.
 
     Raises:
+        ArgumentError: ``directory`` is no path.
         ArtifactError: the run is not finished, a file is missing or damaged, or ``model`` is needed, or another one.
     """
-    folder = Path(directory)
+    folder = check_path("directory", directory)
     if folder.is_file():
         folder = folder.parent
+    if gone := lost(folder):
+        raise ArtifactError(f"{gone} {AGAIN}")
     for name in (MODEL_FILE, RESULT_FILE):
         if (folder / name).is_file():
             continue
@@ -218,6 +238,24 @@ def load_run(directory: PathLike, *, model: Any = None) -> Run:
             "Restore both from the same run."
         )
     return Run(_kept(folder / MODEL_FILE, model), result, directory=folder)
+
+
+def lost(folder: Path) -> str:
+    """Return in words what a run's folder has lost, so that it can be neither loaded nor gone on with; else nothing."""
+    model, result = (folder / name for name in (MODEL_FILE, RESULT_FILE))
+    images = folder / CHECKPOINTS / START_IMAGES
+    if result.is_file():
+        return (
+            ""
+            if model.is_file()
+            else f"{model}: is gone from a finished run; only its {RESULT_FILE} is there."
+        )
+    if images.is_file() or not (folder / RECORD_FILE).is_file():
+        return ""
+    if model.is_file() and not images.parent.exists():
+        return f"{result}: is gone from a finished run; only its {MODEL_FILE} is there."
+    what = images if images.parent.is_dir() else images.parent
+    return f"{what}: is gone from a run that was not finished, which cannot go on without it."
 
 
 def _kept(path: Path, model: Any) -> Any:
