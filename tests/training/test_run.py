@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import warnings
 from collections.abc import Callable
@@ -51,10 +52,13 @@ def test_images_without_labels_get_calibrated_probabilities(run: Run, data: mc.D
     [
         (np.zeros((2, 8, 9, 1), np.float32), r"must be \(n, 8, 8, 1\)"),
         (np.zeros((8, 8, 1), np.float32), "needs a first axis"),
-        (np.zeros((0, 8, 8, 1), np.float32), "must be"),
+        (np.zeros((0, 8, 8, 1), np.float32), "with n at least 1"),
         (np.zeros((2, 8, 8, 1), np.uint8), "divided by 255"),
         (np.full((2, 8, 8, 1), 255.0), "0 to 1"),
-        (np.full((2, 8, 8, 1), np.nan), "0 to 1"),
+        (
+            np.stack([np.zeros((8, 8, 1)), np.full((8, 8, 1), np.nan)]),
+            "1 of 2 images are not, the first at index 1",
+        ),
     ],
 )
 def test_other_arrays_are_refused(run: Run, images: np.ndarray, words: str) -> None:
@@ -95,10 +99,17 @@ def test_predict_says_what_to_pass(run: Run, data: mc.Dataset) -> None:
             run.predict(images)
 
 
+def test_a_name_is_no_augmentation(run: Run, data: mc.Dataset) -> None:
+    with pytest.raises(ArgumentError, match=r"augment: .*preset\('chest_xray'\)"):
+        run.predict(data.test, augment="chest_xray")
+
+
 def test_fit_says_what_to_pass(data: mc.Dataset) -> None:
     trainer = Trainer(mc.build_cnn(data.image_shape, width=4), progress=False)
     with pytest.raises(ArgumentError, match=r"train: .* Dataset. Pass data\.train, data\.validation"):
         trainer.fit(data)
+    with pytest.raises(ArgumentError, match=r"train: must be a Split.* got NoneType"):
+        trainer.fit(None)
     with pytest.raises(ArgumentError, match=r"validation: .*load_dataset"):
         trainer.fit(data.train, "images")
 
@@ -146,6 +157,33 @@ def test_a_run_that_lost_a_file_says_which(
     if gone == ["result.json"]:
         with pytest.raises(ArgumentError, match="directory: .*" + named):
             Trainer(run.model, directory=folder, progress=False).fit(data.train, data.validation)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("result.json", lambda content: content["operating_point"].update(threshold=7)),
+        ("result.json", lambda content: content.update(kept_epoch=999)),
+        ("result.json", lambda content: content.update(kept_epoch=None)),
+        ("result.json", lambda content: content["config"].update(colour=1)),
+        ("result.json", lambda content: content.update(config=None)),
+        ("result.json", lambda content: content.update(history="x")),
+        ("run.json", lambda content: content.update(config=None)),
+        ("run.json", lambda content: content["config"].update(epochs="x")),
+        ("run.json", lambda content: content.update(train=None)),
+    ],
+)
+def test_a_record_that_says_what_cannot_be_is_damaged(
+    run: Run, tmp_path: Path, name: str, change: Callable[[Any], None]
+) -> None:
+    folder = shutil.copytree(run.directory or "", tmp_path / "run")
+    content = json.loads((folder / name).read_text())
+    change(content)
+    (folder / name).write_text(json.dumps(content))
+    with pytest.raises(
+        ArtifactError, match=rf"{name}: is damaged or not a run's|{name}: is damaged or not a fit"
+    ):
+        (load_run if name == "result.json" else Trainer.resume)(folder)
 
 
 @pytest.mark.parametrize("value", ["", 3, b"abc", "a\0b", "x" * 300, "runs/" + "é" * 128, [], " "])

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from medimg_cnn._validation import check_integer, explain
 from medimg_cnn._variables import load_model, reason
 from medimg_cnn.artifacts._files import (
     atomic_write,
@@ -23,7 +24,8 @@ from medimg_cnn.artifacts._files import (
     to_json_text,
     write_json,
 )
-from medimg_cnn.errors import ArtifactError
+from medimg_cnn.errors import ArgumentError, ArtifactError
+from medimg_cnn.training._config import TrainerConfig
 from medimg_cnn.training._identity import Digests
 from medimg_cnn.training._run import CHECKPOINTS, RECORD_FILE, RESULT_FILE, START_IMAGES
 
@@ -88,7 +90,16 @@ class RunRecord:
             raise ArtifactError(f"{path}: does not exist. Pass the directory that a Trainer was given.")
         content = read_json(path, kind=_FORMAT, version=_VERSION)
         with damage_as_artifact_error(path, "a run's record"):
-            return cls(**content)
+            record = cls(**content)
+            TrainerConfig.from_dict(record.config)
+            if record.checkpoint_steps is not None:
+                check_integer("checkpoint_steps", record.checkpoint_steps, low=1)
+            for name in ("train", "environment"):
+                if not isinstance(getattr(record, name), Mapping):
+                    raise ArgumentError(
+                        explain(name, "must be an object of names and values", getattr(record, name))
+                    )
+        return record
 
 
 def model_bytes(model: Any, folder: Path) -> bytes:

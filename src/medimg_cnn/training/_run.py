@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +12,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from medimg_cnn._types import FloatVector, PathLike
-from medimg_cnn._validation import check_integer, check_path, check_seed, explain
+from medimg_cnn._validation import check_integer, check_number, check_path, check_seed, explain
 from medimg_cnn._variables import duplicate, load_model, reason, settle
 from medimg_cnn.artifacts import DatasetFingerprint, FitResult, OperatingPoint, Predictions
+from medimg_cnn.artifacts._files import damage_as_artifact_error
 from medimg_cnn.augmentations import _layer  # noqa: F401 - so that Keras knows it in files of models
 from medimg_cnn.data import Preprocessing
 from medimg_cnn.errors import ArgumentError, ArtifactError, MedimgCnnWarning
+from medimg_cnn.training._config import TrainerConfig
 from medimg_cnn.training._plots import plot_history
 from medimg_cnn.training._predict import ReadImages, augmented_views, predict_logits
-from medimg_cnn.training._source import ImageSource, check_images, check_source, reader
+from medimg_cnn.training._source import ImageSource, check_augment, check_images, check_source, reader
 from medimg_cnn.training._step import logit_model, make_logit_function
 
 if TYPE_CHECKING:
@@ -34,6 +37,7 @@ __all__ = [
     "RESULT_FILE",
     "START_IMAGES",
     "Run",
+    "divided_again",
     "load_run",
     "lost",
 ]
@@ -43,6 +47,9 @@ RECORD_FILE = "run.json"
 RESULT_FILE = "result.json"
 CHECKPOINTS, START_IMAGES = "checkpoints", "images.npz"
 
+
+SAID = ("augment", "model")
+"""Further entries of the configuration in a result, beside the fields of ``TrainerConfig``."""
 
 AGAIN = (
     "Restore it from a copy, or begin again in this folder with Trainer(..., directory=..., overwrite=True)."
@@ -135,7 +142,7 @@ class Run:
                 MedimgCnnWarning,
                 stacklevel=2,
             )
-        again = _divided_again(trained, read)
+        again = divided_again(trained, read)
         if again and images.part:
             warnings.warn(
                 "These look like the run's own images, divided otherwise (by another seed, say, or into folds): "
@@ -147,6 +154,7 @@ class Run:
         reads: list[ReadImages] = [reader(images)]
         if augment is not None:
             if getattr(augment, "mixes", True):
+                check_augment(augment)
                 rule = "must be an augmentation that does not mix images of the batch"
                 raise ArgumentError(explain("augment", rule, augment))
             draws, seed = check_integer("draws", draws, low=1), check_seed("seed", seed)
@@ -231,6 +239,8 @@ def load_run(directory: PathLike, *, model: Any = None) -> Run:
             )
         raise ArtifactError(f"{folder / name}: does not exist. Pass the directory of a finished run.")
     result = FitResult.load(folder / RESULT_FILE)
+    with damage_as_artifact_error(folder / RESULT_FILE, "a run's result"):
+        _check(result)
     found = hashlib.sha256((folder / MODEL_FILE).read_bytes()).hexdigest()
     if found != result.model_sha256:
         raise ArtifactError(
@@ -238,6 +248,23 @@ def load_run(directory: PathLike, *, model: Any = None) -> Run:
             "Restore both from the same run."
         )
     return Run(_kept(folder / MODEL_FILE, model), result, directory=folder)
+
+
+def _check(result: FitResult) -> None:
+    """See that a record says what a run can have done.
+
+    Raises:
+        ArgumentError: it does not; also TypeError, where a value is of another kind.
+    """
+    check_integer("kept_epoch", result.kept_epoch, low=1, high=len(result.history))
+    # Just above 1 means that no image is called positive.
+    check_number(
+        "operating_point.threshold", result.operating_point.threshold, low=0.0, high=np.nextafter(1, 2)
+    )
+    TrainerConfig.from_dict({name: value for name, value in result.config.items() if name not in SAID})
+    for name in ("environment", "config"):
+        if not isinstance(getattr(result, name), Mapping):
+            raise ArgumentError(explain(name, "must be an object of names and values", getattr(result, name)))
 
 
 def lost(folder: Path) -> str:
@@ -282,7 +309,7 @@ def _kept(path: Path, model: Any) -> Any:
         ) from error
 
 
-def _divided_again(trained: DatasetFingerprint | None, now: DatasetFingerprint | None) -> bool:
+def divided_again(trained: DatasetFingerprint | None, now: DatasetFingerprint | None) -> bool:
     """Say whether two data sets look like one that was divided twice: as many images and positives, in other parts."""
     if trained is None or now is None or now.content == trained.content:
         return False
