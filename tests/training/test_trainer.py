@@ -545,6 +545,9 @@ def test_what_does_not_fit_is_refused_in_words(make_source: Make) -> None:
         trainer.fit((np.zeros((4, *SHAPE)), np.zeros(4)))
     with pytest.raises(ArgumentError, match='layer named "logit"'):
         Trainer(keras.Sequential([keras.layers.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(1)]))
+    layers = [keras.layers.Flatten(), keras.layers.Dense(1, name="logit"), keras.layers.Activation("sigmoid")]
+    with pytest.raises(ArgumentError, match=r"model: must know .* Begin it with keras\.Input"):
+        Trainer(keras.Sequential(layers))
     for augment, step in (
         (lambda key, images: images, "PerImage"),
         ("ultrasound", r"preset\('ultrasound'\)"),

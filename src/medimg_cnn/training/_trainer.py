@@ -378,9 +378,8 @@ class Trainer:
 
     def _check(self, train: ImageSource, validation: ImageSource | None) -> None:
         expected = tuple(self.model.input_shape[1:])
-        for name, source in (("train", train), ("validation", validation)):
-            if source is None:
-                continue
+        sources = {"train": train} if validation is None else {"train": train, "validation": validation}
+        for name, source in sources.items():
             check_development(name, source)
             if tuple(source.image_shape) != expected:
                 raise ArgumentError(

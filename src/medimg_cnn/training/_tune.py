@@ -21,7 +21,7 @@ from medimg_cnn._validation import check_integer, check_seed, explain, import_op
 from medimg_cnn.artifacts import EpochRecord, FitResult
 from medimg_cnn.artifacts._files import to_json_text
 from medimg_cnn.errors import ArgumentError, DataError, MedimgCnnError, TrainingError
-from medimg_cnn.training._config import TrainerConfig
+from medimg_cnn.training._config import TrainerConfig, check_config
 from medimg_cnn.training._identity import describe_source
 from medimg_cnn.training._loop import Loop
 from medimg_cnn.training._observers import Observer
@@ -83,7 +83,7 @@ def tune(
     """
     refuse_options_of_config(tune, unknown)
     optuna = import_optional("optuna", extra="tune", why="tune")
-    settings = TrainerConfig() if config is None else config
+    settings = check_config(config)
     _check(train, validation, build_model, space, augment)
     space.check_config(settings)
     trials, seed = check_integer("trials", trials, low=1), check_seed("seed", seed)
