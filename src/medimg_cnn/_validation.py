@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import math
 import numbers
+import os
 from collections.abc import Collection
 from difflib import get_close_matches
+from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -21,6 +23,7 @@ __all__ = [
     "check_image_size",
     "check_integer",
     "check_number",
+    "check_path",
     "check_seed",
     "explain",
     "import_optional",
@@ -28,6 +31,9 @@ __all__ = [
 ]
 
 T = TypeVar("T", bound=str)
+
+_LONGEST_NAME = 255
+"""Bytes of a file's name, on the file systems in use."""
 
 
 def explain(argument: str, rule: str, value: object, next_step: str = "") -> str:
@@ -104,6 +110,22 @@ def check_flag(argument: str, value: object) -> bool:
     if not isinstance(value, (bool, np.bool_)):
         raise ArgumentError(explain(argument, "must be True or False", value))
     return bool(value)
+
+
+def check_path(argument: str, value: object, *, example: str = "runs/first") -> Path:
+    """Return ``value`` as a path; what is empty, or can be the name of no file, is refused."""
+    rule, hint = "must be a path: a text or a pathlib.Path", f"Pass for example {argument}={example!r}."
+    text = os.fspath(value) if isinstance(value, (str, os.PathLike)) else value
+    if not isinstance(text, str):
+        raise ArgumentError(explain(argument, rule, value, hint))
+    if not text.strip():
+        raise ArgumentError(explain(argument, "must be a path that is not empty", value, hint))
+    if "\0" in text:
+        raise ArgumentError(explain(argument, "must be a path without the character NUL", value, hint))
+    if any(len(os.fsencode(part)) > _LONGEST_NAME for part in Path(text).parts):
+        rule = f"must be a path of names of at most {_LONGEST_NAME} bytes"
+        raise ArgumentError(explain(argument, rule, value, hint))
+    return Path(text)
 
 
 def check_seed(argument: str, value: object) -> int:

@@ -216,6 +216,8 @@ def test_export_writes_stablehlo(place, tmp_path, capsys):
         (("report", "{place}/scores.csv", "--threshold", "1.5"), "0 to 1"),
         (("predict", "{place}/run_folder", "{place}/phantoms"), "is the folder of a run"),
         (("launch", "{place}/none.py"), "must be a Python file that exists"),
+        (("launch", "--coordinator", "nocolon", "{place}/none.py"), "coordinator: must be HOST:PORT"),
+        (("launch", "-m", "nope.mod"), "script: -m must be followed by a module"),
         (("train", "{place}/phantoms", "--positive", "leson", "--output", "{place}/run"), "lesion"),
         (("export", "{place}/bundle.zip", "{tmp}/model.pb"), "must end with"),
     ],

@@ -52,7 +52,11 @@ def test_numbers_of_numpy_become_json() -> None:
         ({"class_weight": "balance"}, "class_weight"),
         ({"class_weight": (1.0, 0.0)}, r"class_weight\[1\]"),
         ({"operating_point": "yuden"}, "Did you mean 'youden'"),
-        ({"operating_point": "sensitivity"}, "operating_target: must be given"),
+        ({"class_weight": np.array([1.0, 2.0])}, r"class_weight: .*Pass a tuple"),
+        ({"class_weight": [1.0, 2.0]}, "Pass a tuple"),
+        ({"operating_point": "sensitivity"}, r"operating_target: must be given.* 0\.95\."),
+        ({"operating_point": "cost"}, r"example 10\."),
+        ({"operating_point": "fixed"}, r"example 0\.2\."),
         ({"operating_point": "sensitivity", "operating_target": 1.5}, "operating_target"),
         ({"operating_target": 0.9}, "must be None for the rule 'youden'"),
         ({"seed": -1}, "seed"),
@@ -66,3 +70,6 @@ def test_bad_options_are_named(options: dict[str, object], words: str) -> None:
 def test_a_misspelt_option_is_not_swallowed() -> None:
     with pytest.raises(ArgumentError, match="Did you mean 'epochs'"):
         TrainerConfig.from_dict({"epoch": 3})
+    for content in ([1], None, "epochs"):
+        with pytest.raises(ArgumentError, match="content: must be a mapping"):
+            TrainerConfig.from_dict(content)

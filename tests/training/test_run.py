@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +13,9 @@ import numpy as np
 import pytest
 
 import medimg_cnn as mc
+from medimg_cnn.data import KFold
 from medimg_cnn.errors import ArgumentError, ArtifactError, MedimgCnnWarning
-from medimg_cnn.training import Run, Trainer, load_run
+from medimg_cnn.training import Run, TensorBoardTracker, Trainer, cross_validate, load_run
 from medimg_cnn.training._predict import augmented_views
 
 Make = Callable[..., Any]
@@ -49,10 +52,13 @@ def test_images_without_labels_get_calibrated_probabilities(run: Run, data: mc.D
     [
         (np.zeros((2, 8, 9, 1), np.float32), r"must be \(n, 8, 8, 1\)"),
         (np.zeros((8, 8, 1), np.float32), "needs a first axis"),
-        (np.zeros((0, 8, 8, 1), np.float32), "must be"),
+        (np.zeros((0, 8, 8, 1), np.float32), "with n at least 1"),
         (np.zeros((2, 8, 8, 1), np.uint8), "divided by 255"),
         (np.full((2, 8, 8, 1), 255.0), "0 to 1"),
-        (np.full((2, 8, 8, 1), np.nan), "0 to 1"),
+        (
+            np.stack([np.zeros((8, 8, 1)), np.full((8, 8, 1), np.nan)]),
+            "1 of 2 images are not, the first at index 1",
+        ),
     ],
 )
 def test_other_arrays_are_refused(run: Run, images: np.ndarray, words: str) -> None:
@@ -93,10 +99,17 @@ def test_predict_says_what_to_pass(run: Run, data: mc.Dataset) -> None:
             run.predict(images)
 
 
+def test_a_name_is_no_augmentation(run: Run, data: mc.Dataset) -> None:
+    with pytest.raises(ArgumentError, match=r"augment: .*preset\('chest_xray'\)"):
+        run.predict(data.test, augment="chest_xray")
+
+
 def test_fit_says_what_to_pass(data: mc.Dataset) -> None:
     trainer = Trainer(mc.build_cnn(data.image_shape, width=4), progress=False)
     with pytest.raises(ArgumentError, match=r"train: .* Dataset. Pass data\.train, data\.validation"):
         trainer.fit(data)
+    with pytest.raises(ArgumentError, match=r"train: must be a Split.* got NoneType"):
+        trainer.fit(None)
     with pytest.raises(ArgumentError, match=r"validation: .*load_dataset"):
         trainer.fit(data.train, "images")
 
@@ -109,8 +122,90 @@ def test_a_run_is_loaded_by_its_folder_or_a_file_in_it(run: Run, data: mc.Datase
     with pytest.raises(ArtifactError, match="Pass the directory of a finished run"):
         load_run(tmp_path / "nowhere")
     (tmp_path / "run.json").write_text("{}")
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "images.npz").write_bytes(b"")
     with pytest.raises(ArtifactError, match=r"is not finished\. Finish it with Trainer\.resume"):
         load_run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("gone", "named"),
+    [
+        (["model.keras"], r"model\.keras: is gone from a finished run"),
+        (["result.json"], r"result\.json: is gone from a finished run"),
+        (["result.json", "model.keras"], "checkpoints: is gone from a run that was not finished"),
+    ],
+)
+def test_a_run_that_lost_a_file_says_which(
+    run: Run, data: mc.Dataset, tmp_path: Path, gone: list[str], named: str
+) -> None:
+    folder = shutil.copytree(run.directory or "", tmp_path / "fold-1-of-2")
+    for name in gone:
+        (folder / name).unlink()
+    step = r".*Restore it from a copy, or begin again .*overwrite=True"
+    for again in (load_run, Trainer.resume):
+        with pytest.raises(ArtifactError, match=named + step):
+            again(folder)
+    with pytest.raises(ArtifactError, match=named + r".* delete the folder .*fold-1-of-2"):
+        cross_validate(
+            data,
+            lambda fold: mc.build_cnn(fold.image_shape, width=4),
+            splitter=KFold(k=2),
+            directory=tmp_path,
+            progress=False,
+        )
+    if gone == ["result.json"]:
+        with pytest.raises(ArgumentError, match="directory: .*" + named):
+            Trainer(run.model, directory=folder, progress=False).fit(data.train, data.validation)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("result.json", lambda content: content["operating_point"].update(threshold=7)),
+        ("result.json", lambda content: content.update(kept_epoch=999)),
+        ("result.json", lambda content: content.update(kept_epoch=None)),
+        ("result.json", lambda content: content["config"].update(colour=1)),
+        ("result.json", lambda content: content.update(config=None)),
+        ("result.json", lambda content: content.update(history="x")),
+        ("run.json", lambda content: content.update(config=None)),
+        ("run.json", lambda content: content["config"].update(epochs="x")),
+        ("run.json", lambda content: content.update(train=None)),
+    ],
+)
+def test_a_record_that_says_what_cannot_be_is_damaged(
+    run: Run, tmp_path: Path, name: str, change: Callable[[Any], None]
+) -> None:
+    folder = shutil.copytree(run.directory or "", tmp_path / "run")
+    content = json.loads((folder / name).read_text())
+    change(content)
+    (folder / name).write_text(json.dumps(content))
+    with pytest.raises(
+        ArtifactError, match=rf"{name}: is damaged or not a run's|{name}: is damaged or not a fit"
+    ):
+        (load_run if name == "result.json" else Trainer.resume)(folder)
+
+
+@pytest.mark.parametrize("value", ["", 3, b"abc", "a\0b", "x" * 300, "runs/" + "é" * 128, [], " "])
+def test_what_is_no_path_is_refused_by_name(run: Run, value: Any) -> None:
+    for take in (
+        lambda path: Trainer(run.model, directory=path),
+        Trainer.resume,
+        load_run,
+        TensorBoardTracker,
+    ):
+        with pytest.raises(
+            ArgumentError, match=r"directory: must be a path.*Pass for example directory='runs/"
+        ):
+            take(value)
+
+
+def test_a_folder_must_be_said(run: Run, data: mc.Dataset) -> None:
+    for take in (Trainer.resume, load_run, TensorBoardTracker):
+        with pytest.raises(ArgumentError, match="directory: must be a path"):
+            take(None)
+    with pytest.raises(ArgumentError, match="directory: must be a path"):
+        cross_validate(data, lambda fold: run.model, directory="")
 
 
 def test_test_time_augmentation_is_the_mean_logit_over_views(run: Run, data: mc.Dataset) -> None:

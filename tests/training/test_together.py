@@ -16,7 +16,15 @@ from medimg_cnn._keras import keras
 from medimg_cnn.data import KFold, LeaveOneSiteOut, NestedKFold
 from medimg_cnn.errors import ArgumentError, ArtifactError, MedimgCnnWarning, SplitError
 from medimg_cnn.reporting import schema
-from medimg_cnn.training import CNNClassifier, Ensemble, Run, Trainer, TrainerConfig, cross_validate
+from medimg_cnn.training import (
+    CNNClassifier,
+    CrossValidation,
+    Ensemble,
+    Run,
+    Trainer,
+    TrainerConfig,
+    cross_validate,
+)
 from medimg_cnn.training._cross_validation import _folder_name
 from medimg_cnn.training._recipe import recipe
 
@@ -85,6 +93,7 @@ def test_each_image_is_predicted_by_a_run_that_has_not_seen_its_patient(
         ("augment", {"augment": mc.augmentations.preset("chest_xray")}),
         ("build_model", {"build_model": lambda fold: mc.build_cnn((*fold.image_shape[:2], 1))}),
         ("build_model", {"build_model": lambda fold: build(fold, dropout=0.6)}),
+        (r"another division of the images \(seed or splitter\)", {"seed": 5}),
     ]
     for name, changed in others:
         with pytest.raises(ArgumentError, match=name):
@@ -210,6 +219,16 @@ def test_what_cannot_be_pooled_is_refused(data: mc.Dataset) -> None:
     with pytest.raises(ArgumentError, match="build_model: must be a function"):
         cross_validate(data, build(data))
     with pytest.raises(
+        ArgumentError, match="build_model: must take the divided dataset, and need nothing else"
+    ):
+        cross_validate(data, lambda: build(data))
+    with pytest.raises(ArgumentError, match="config: must be a TrainerConfig"):
+        cross_validate(data, build, config={"epochs": 1})
+    with pytest.raises(ArgumentError, match="splitter: must be a splitter"):
+        cross_validate(data, build, splitter=5)
+    with pytest.raises(SplitError, match=r"fold \d+, fold \d+, fold \d+ and \d+ others must have"):
+        cross_validate(data, build, splitter=KFold(k=80))
+    with pytest.raises(
         ArgumentError, match=r"'epochs' is not an option of cross_validate\. .* config=Trainer"
     ):
         cross_validate(data, build, epochs=2)
@@ -245,11 +264,16 @@ def test_images_that_one_of_the_runs_may_have_seen_are_of_no_known_part(
     assert Ensemble(runs).predict(data.test).part == "test"
 
 
-def test_runs_that_do_not_belong_together_are_refused(runs: list[Run]) -> None:
+def test_runs_that_do_not_belong_together_are_refused(data: mc.Dataset, runs: list[Run]) -> None:
     with pytest.raises(ArgumentError, match="at least one"):
         Ensemble([])
     with pytest.raises(ArgumentError, match=r"runs\[1\]: must be a Run"):
         Ensemble([runs[0], "runs/b"])
+    with pytest.raises(ArgumentError, match=r"runs: must be several runs.*Pass a list"):
+        Ensemble(runs[0])
+    folds = CrossValidation(runs=tuple(runs), folds=(), predictions=runs[0].predict(data.test))
+    with pytest.raises(ArgumentError, match=r"runs: must be several runs.*found\.ensemble\(\)"):
+        Ensemble(folds)
     with pytest.raises(ArgumentError, match="combine"):
         Ensemble(runs, combine="vote")
 

@@ -565,6 +565,9 @@ def test_what_does_not_fit_is_refused_in_words(make_source: Make) -> None:
         trainer.fit((np.zeros((4, *SHAPE)), np.zeros(4)))
     with pytest.raises(ArgumentError, match='layer named "logit"'):
         Trainer(keras.Sequential([keras.layers.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(1)]))
+    layers = [keras.layers.Flatten(), keras.layers.Dense(1, name="logit"), keras.layers.Activation("sigmoid")]
+    with pytest.raises(ArgumentError, match=r"model: must know .* Begin it with keras\.Input"):
+        Trainer(keras.Sequential(layers))
     for augment, step in (
         (lambda key, images: images, "PerImage"),
         ("ultrasound", r"preset\('ultrasound'\)"),
@@ -630,6 +633,12 @@ def test_the_test_split_is_not_trained_or_chosen_on(make_source: Make) -> None:
         Trainer(model(), progress=False).fit(train, test)
     with pytest.raises(ArgumentError, match=f"train: {words}"):
         Trainer(model(), progress=False).fit(test)
+
+
+def test_exchanged_splits_are_refused(make_source: Make) -> None:
+    train, validation = make_source(20), make_source(20, part="validation", seed=1)
+    with pytest.raises(ArgumentError, match=r"are exchanged.* Pass data\.train, data\.validation"):
+        Trainer(model(), progress=False).fit(validation, train)
 
 
 def test_a_model_that_cannot_be_copied_is_refused_before_the_training(make_source: Make) -> None:

@@ -265,6 +265,9 @@ def test_test_images_are_never_seen(make_source: Any) -> None:
         (lambda: SearchSpace(model={"width": []}), r"model\.width: must be Between"),
         (lambda: SearchSpace(model={"width": [1, 1]}), "different values"),
         (lambda: SearchSpace(model={"width": 3}), "must be Between"),
+        (lambda: SearchSpace(config={"average": [0.9, 1.5]}), "SearchSpace: config: average: must be"),
+        (lambda: SearchSpace(config={"loss": ["focl"]}), "SearchSpace: config: loss: must be .*'focal'"),
+        (lambda: SearchSpace(config={"learning_rate": Between(-1, 1)}), "config: learning_rate: must be"),
         (lambda: Between(0.0, 1.0, log=True), "low: must be a finite number in"),
         (lambda: Between(1.0, 1.0), "high: must be a finite number in"),
     ],
@@ -276,7 +279,7 @@ def test_a_wrong_space_is_refused(make: Any, words: str) -> None:
 
 def test_wrong_arguments_are_refused(sources: tuple[Any, Any], make_source: Any, tmp_path: Path) -> None:
     for options, words in (
-        ({"space": SearchSpace(config={"average": [0.9, 1.5]})}, "average: must be"),
+        ({"config": {"epochs": 1}}, "config: must be a TrainerConfig"),
         (
             {"space": SearchSpace(augment_strength=Between(0.0, 1.0))},
             "augment: must be an augmentation that can be",
@@ -284,11 +287,16 @@ def test_wrong_arguments_are_refused(sources: tuple[Any, Any], make_source: Any,
         ({"space": {"learning_rate": [1.0]}}, "space: must be a SearchSpace"),
         ({"trials": 0}, "trials: must be"),
         ({"storage": tmp_path}, "storage: must be a file"),
+        ({"storage": "sqlite:///x.db"}, "storage: must be a file; a tuning is not kept in a data base"),
+        ({"storage": ""}, "storage: must be a path that is not empty"),
+        ({"storage": 3}, "storage: must be a path: a text"),
     ):
         with pytest.raises(ArgumentError, match=words):
             search(sources, **options)
     with pytest.raises(ArgumentError, match="validation: must hold both classes"):
         search((sources[0], make_source(20, part="validation", positives=0.0)))
+    with pytest.raises(ArgumentError, match="train, validation: are exchanged"):
+        search(sources[::-1])
     with pytest.raises(ArgumentError, match="build_model: must be a function"):
         tune(*sources, build(), space=SPACE)
 
@@ -312,4 +320,6 @@ def test_augmentation_is_scaled(sources: tuple[Any, Any]) -> None:
         config=replace(CONFIG, epochs=1),
     )
     assert found.trainer(progress=False).augment == augment.scaled(0.5)
+    with pytest.raises(ArgumentError, match=r"not an option of Tuning\.trainer\..* Did you mean 'directory'"):
+        found.trainer(directry="x")
     assert repr(found).endswith("augment.strength=0.5)")

@@ -33,6 +33,7 @@ _DAMAGE = (
     ValueError,
     KeyError,
     TypeError,
+    AttributeError,
     IndexError,
     EOFError,
     OSError,

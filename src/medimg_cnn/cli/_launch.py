@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from importlib.machinery import PathFinder
+from importlib.util import find_spec
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -19,6 +23,8 @@ __all__ = ["COORDINATOR", "PROCESS", "PROCESSES", "launch"]
 
 COORDINATOR, PROCESSES, PROCESS = (f"MEDIMG_CNN_{name}" for name in ("COORDINATOR", "PROCESSES", "PROCESS"))
 """What a process is told: the address of the first one, how many there are, and its own number from 0."""
+
+_ADDRESS = re.compile(r"[^\s:]+:\d{1,5}|\[[0-9A-Fa-f:]+\]:\d{1,5}")
 
 _PATIENCE = 30.0
 _PASSED_ON = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
@@ -52,6 +58,13 @@ def launch(
     if hosts > 1 and coordinator is None:
         rule = "must be given where there are several hosts: the name of host 0 and a free port of it"
         raise ArgumentError(explain("coordinator", rule, coordinator, "Pass for example node0:29400."))
+    if coordinator is not None and not _ADDRESS.fullmatch(coordinator):
+        rule = "must be HOST:PORT, the name of host 0 and a free port of it"
+        raise ArgumentError(explain("coordinator", rule, coordinator, "Pass for example node0:29400."))
+    if script[0] == "-m" and not _is_module(script[1]):
+        raise ArgumentError(
+            explain("script", "-m must be followed by a module that can be imported from here", script[1])
+        )
     address = coordinator or f"127.0.0.1:{_free_port()}"
     if script[0] != "-m" and not os.path.exists(script[0]):  # noqa: PTH110 - any text may be given
         raise ArgumentError(explain("script", "must be a Python file that exists", script[0]))
@@ -121,6 +134,17 @@ class _Group:
         for child in self._children:
             if child.poll() is None:
                 child.send_signal(number)
+
+
+def _is_module(name: str) -> bool:
+    """Say whether there is a module, or the package that it would be in, for a process that starts in this folder."""
+    top = name.partition(".")[0]
+    if top in sys.modules or PathFinder.find_spec(top, [str(Path.cwd())]) is not None:
+        return True
+    try:
+        return find_spec(top) is not None
+    except ValueError:  # of an empty name
+        return False
 
 
 def _free_port() -> int:

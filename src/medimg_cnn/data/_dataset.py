@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from medimg_cnn._types import StrVector
-from medimg_cnn._validation import check_seed
+from medimg_cnn._validation import check_seed, explain
 from medimg_cnn.artifacts import DatasetFingerprint
 from medimg_cnn.data._audit import AuditReport, Material, Scan, of_table, report_of, scan
 from medimg_cnn.data._batches import PartTable, Split
@@ -18,7 +18,7 @@ from medimg_cnn.data._preprocessing import Preprocessing
 from medimg_cnn.data._split import PARTS, Cases, Splitter
 from medimg_cnn.data._store import PixelStore
 from medimg_cnn.data._summary import DatasetSummary, PartSummary
-from medimg_cnn.errors import SplitError
+from medimg_cnn.errors import ArgumentError, SplitError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -192,6 +192,10 @@ class Dataset:
     def folds(self, splitter: Splitter, *, seed: int = 0) -> Iterator[Dataset]:
         """Yield the same images divided anew, once for each of the splitter's ways.
 
+        Raises:
+            ArgumentError: ``splitter`` is none.
+            SplitError: the images cannot be divided so.
+
         Example:
             >>> import numpy as np
             >>> from medimg_cnn.data import KFold, load_dataset
@@ -201,6 +205,11 @@ class Dataset:
             [('fold 1 of 2', 20), ('fold 2 of 2', 20)]
         """
         check_seed("seed", seed)
+        if isinstance(splitter, type) or not callable(getattr(splitter, "assign", None)):
+            hint = "Pass for example KFold(k=5), from medimg_cnn.data."
+            raise ArgumentError(
+                explain("splitter", "must be a splitter, which has the method assign", splitter, hint)
+            )
         pool = self.pool
         cases = Cases(
             labels=pool.table.labels, groups=pool.groups, columns={**pool.table.subgroups, **pool.uncut}

@@ -327,10 +327,16 @@ def _check_both_classes(
                 else "Ask for fewer parts (a share of 0 leaves one out)"
             )
             raise SplitError(
-                f"{f'{within}: ' if within else ''}{' and '.join(lacking)} must have images of both classes, as every "
+                f"{f'{within}: ' if within else ''}{_named(lacking)} must have images of both classes, as every "
                 f"part must, but there are only {int((cases.labels == label).sum())} {word} images, of {holders} "
                 f"patients or groups, for {len(names)} parts. {step}, or add images."
             )
+
+
+def _named(parts: Sequence[str]) -> str:
+    if len(parts) <= 4:
+        return " and ".join(parts)
+    return f"{', '.join(parts[:3])} and {len(parts) - 3} others"
 
 
 def _key(seed: int, group: str) -> str:

@@ -19,7 +19,16 @@ from medimg_cnn._validation import (
 )
 from medimg_cnn.errors import ArgumentError
 
-__all__ = ["CalibrationMethod", "Loss", "Monitor", "Precision", "Rule", "Sampling", "TrainerConfig"]
+__all__ = [
+    "CalibrationMethod",
+    "Loss",
+    "Monitor",
+    "Precision",
+    "Rule",
+    "Sampling",
+    "TrainerConfig",
+    "check_config",
+]
 
 Rule: TypeAlias = Literal["youden", "sensitivity", "specificity", "cost", "fixed"]
 Sampling: TypeAlias = Literal["natural", "balanced"]
@@ -37,6 +46,10 @@ Monitor: TypeAlias = Literal[
     "kappa",
     "mcc",
 ]
+
+
+_EXAMPLES = {"cost": 10, "fixed": 0.2}
+"""Of ``operating_target``, where a share is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,8 +178,12 @@ class TrainerConfig:
         """Build the record from what ``to_dict`` gave.
 
         Raises:
-            ArgumentError: a name is not one of the fields.
+            ArgumentError: it is no mapping, or a name is not one of the fields.
         """
+        given: object = content
+        if not isinstance(given, Mapping):
+            rule = "must be a mapping from names of fields to values, as to_dict gives it"
+            raise ArgumentError(explain("content", rule, given))
         known = [field.name for field in fields(cls)]
         for name in content:
             if name not in known:
@@ -178,11 +195,13 @@ class TrainerConfig:
 
     def _check_class_weight(self) -> None:
         value: object = self.class_weight
-        if value is None or value == "balanced":
+        if value is None or (isinstance(value, str) and value == "balanced"):
             return
         if not isinstance(value, tuple) or len(value) != 2:
             rule = "must be None, 'balanced' or (weight of negatives, weight of positives)"
-            raise ArgumentError(explain("class_weight", rule, value))
+            raise ArgumentError(
+                explain("class_weight", rule, value, "Pass a tuple, for example class_weight=(1.0, 5.0).")
+            )
         for index, weight in enumerate(value):
             check_number(f"class_weight[{index}]", weight, low=0.0, low_open=True)
 
@@ -200,7 +219,7 @@ class TrainerConfig:
                     "operating_target",
                     f"must be given for the rule {rule!r}",
                     target,
-                    "Pass for example 0.95.",
+                    f"Pass for example {_EXAMPLES.get(rule, 0.95)}.",
                 )
             )
         elif rule == "cost":
@@ -208,3 +227,17 @@ class TrainerConfig:
         else:
             # A target of 0 asks for nothing; as a fixed threshold it calls every image positive.
             check_number("operating_target", target, low=0.0, high=1.0, low_open=rule != "fixed")
+
+
+def check_config(value: object) -> TrainerConfig:
+    """Return ``value`` where it is a configuration; the defaults for None.
+
+    Raises:
+        ArgumentError: it is something else.
+    """
+    if value is None:
+        return TrainerConfig()
+    if not isinstance(value, TrainerConfig):
+        hint = "Pass for example config=TrainerConfig(epochs=20), from medimg_cnn.training."
+        raise ArgumentError(explain("config", "must be a TrainerConfig or None", value, hint))
+    return value

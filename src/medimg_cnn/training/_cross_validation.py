@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,14 +14,16 @@ import numpy as np
 
 from medimg_cnn._keras import keras
 from medimg_cnn._types import PathLike, StrVector
-from medimg_cnn._validation import explain
-from medimg_cnn.artifacts import OperatingPoint, Predictions
+from medimg_cnn._validation import check_path, explain
+from medimg_cnn.artifacts import DatasetFingerprint, OperatingPoint, Predictions
 from medimg_cnn.data import Dataset, KFold, Split, Splitter
 from medimg_cnn.errors import ArgumentError, ArtifactError, SplitError
-from medimg_cnn.training._config import TrainerConfig
+from medimg_cnn.training._config import TrainerConfig, check_config
 from medimg_cnn.training._ensemble import Combine, Ensemble, finite_logit
+from medimg_cnn.training._identity import describe_source
 from medimg_cnn.training._recipe import recipe
-from medimg_cnn.training._run import RECORD_FILE, RESULT_FILE, Run
+from medimg_cnn.training._record import RunRecord
+from medimg_cnn.training._run import RECORD_FILE, RESULT_FILE, Run, divided_again, lost
 from medimg_cnn.training._trainer import Trainer
 from medimg_cnn.training._unknown import refuse_options_of_config
 
@@ -99,6 +102,7 @@ def cross_validate(
 
     Raises:
         ArgumentError: an argument breaks its rule, or ``directory`` holds runs of another recipe.
+        ArtifactError: a run in ``directory`` has lost a file, or one is damaged.
         SplitError: the images cannot be divided so, or an image is tested twice.
     """
     refuse_options_of_config(cross_validate, unknown)
@@ -109,16 +113,18 @@ def cross_validate(
         raise ArgumentError(
             explain("build_model", "must be a function from a Dataset to a model", build_model)
         )
-    config = TrainerConfig() if config is None else config
+    _check_builder(build_model, data)
+    parent = None if directory is None else check_path("directory", directory, example="runs/folds")
+    config = check_config(config)
     folds = tuple(data.folds(KFold(k=5) if splitter is None else splitter, seed=seed))
     tested = _tested(folds)
     runs: list[Run] = []
     parts: list[Predictions] = []
     for fold, test in zip(folds, tested, strict=True):
-        folder = None if directory is None else Path(directory) / _folder_name(fold.name)
+        folder = None if parent is None else parent / _folder_name(fold.name)
         model = build_model(fold)
         if folder is not None and ((folder / RECORD_FILE).exists() or (folder / RESULT_FILE).exists()):
-            trainer = _gone_on_with(folder, model, augment, config, progress=progress)
+            trainer = _gone_on_with(folder, fold, model, augment, config, progress=progress)
         else:
             trainer = Trainer(model, augment=augment, **config.to_dict(), directory=folder, progress=progress)
         run = trainer.fit(fold.train, fold.validation)
@@ -126,6 +132,19 @@ def cross_validate(
         parts.append(run.predict(test))
     names = [fold.name for fold in folds]
     return CrossValidation(runs=tuple(runs), folds=tuple(names), predictions=_pool(parts, names))
+
+
+def _check_builder(build_model: Callable[..., Any], data: Dataset) -> None:
+    try:
+        signature = inspect.signature(build_model)
+    except (TypeError, ValueError):  # of some functions that are not written in Python
+        return
+    try:
+        signature.bind(data)
+    except TypeError as error:
+        rule = f"must take the divided dataset, and need nothing else ({error})"
+        hint = "Pass for example lambda fold: build_cnn(fold.image_shape)."
+        raise ArgumentError(explain("build_model", rule, str(signature), hint)) from error
 
 
 def _tested(folds: Sequence[Dataset]) -> list[Split]:
@@ -148,9 +167,16 @@ def _tested(folds: Sequence[Dataset]) -> list[Split]:
 
 
 def _gone_on_with(
-    folder: Path, model: Any, augment: Any, config: TrainerConfig, *, progress: bool
+    folder: Path, fold: Dataset, model: Any, augment: Any, config: TrainerConfig, *, progress: bool
 ) -> Trainer:
-    """Return the trainer of a run that is there; refuse one of another recipe."""
+    """Return the trainer of a run that is there; refuse one of another recipe, or that has lost a file."""
+    gone = lost(folder)
+    if not (folder / RECORD_FILE).exists():
+        gone = f"{folder / RECORD_FILE}: is gone from a finished run."
+    if gone:
+        raise ArtifactError(
+            f"{gone} Restore it from a copy, or delete the folder {folder}: that fold is trained anew then."
+        )
     try:
         trainer = Trainer.resume(folder, augment=augment, progress=progress)
     except (
@@ -163,6 +189,8 @@ def _gone_on_with(
         "build_model": recipe(trainer.model) == recipe(model),
     }
     other = " and ".join(name for name, equal in same.items() if not equal)
+    if not other and _of_another_division(folder, fold):
+        other = "division of the images (seed or splitter)"
     if other:
         raise ArgumentError(
             explain(
@@ -173,6 +201,14 @@ def _gone_on_with(
             )
         )
     return trainer
+
+
+def _of_another_division(folder: Path, fold: Dataset) -> bool:
+    """Say whether a run was trained on as many images of a data set that looks the same, but on others of them."""
+    before, now = RunRecord.load(folder).train, describe_source(fold.train)
+    if before["fingerprint"] is None or before["ids"] == now["ids"]:
+        return False
+    return divided_again(DatasetFingerprint.from_dict(before["fingerprint"]), fold.train.fingerprint)
 
 
 def _folder_name(fold: str) -> str:

@@ -19,8 +19,8 @@ from medimg_cnn._types import PathLike
 from medimg_cnn.artifacts import EpochRecord, FitResult
 from medimg_cnn.artifacts._files import atomic_write, atomic_write_text, hold
 from medimg_cnn.errors import ArgumentError
-from medimg_cnn.training._record import CHECKPOINTS, EVENTS_FILE, model_bytes
-from medimg_cnn.training._run import MODEL_FILE, RECORD_FILE, RESULT_FILE
+from medimg_cnn.training._record import EVENTS_FILE, model_bytes
+from medimg_cnn.training._run import CHECKPOINTS, MODEL_FILE, RECORD_FILE, RESULT_FILE, lost
 
 __all__ = ["clear", "finish_run", "held", "prepare_directory", "write_history"]
 
@@ -43,6 +43,10 @@ def prepare_directory(directory: PathLike | None, *, overwrite: bool, resume: bo
         if (folder / RESULT_FILE).exists():
             raise ArgumentError(
                 f"directory: {folder} holds a finished run already. Pass another directory, or overwrite=True."
+            )
+        if (folder / MODEL_FILE).exists() and (gone := lost(folder)):
+            raise ArgumentError(
+                f"directory: {gone} Restore it from a copy, pass another directory, or overwrite=True."
             )
         if (folder / RECORD_FILE).exists() and _progress(folder / CHECKPOINTS):
             raise ArgumentError(

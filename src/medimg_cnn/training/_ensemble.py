@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -40,6 +40,11 @@ class Ensemble:
     """
 
     def __init__(self, runs: Sequence[Run], *, combine: Combine = "probability") -> None:
+        if isinstance(runs, Run) or not isinstance(runs, Iterable):
+            hint = "Pass a list: Ensemble([first, second])."
+            if callable(getattr(runs, "ensemble", None)):
+                hint = "Of a cross-validation take its method: found.ensemble()."
+            raise ArgumentError(explain("runs", "must be several runs", runs, hint))
         self.runs = tuple(runs)
         self.combine = check_choice("combine", combine, ["probability", "logit"])
         if not self.runs:

@@ -13,7 +13,7 @@ from medimg_cnn._validation import check_number, explain
 from medimg_cnn.data import load_dataset
 from medimg_cnn.errors import ArgumentError
 from medimg_cnn.models import build_cnn
-from medimg_cnn.training._config import TrainerConfig
+from medimg_cnn.training._config import TrainerConfig, check_config
 from medimg_cnn.training._trainer import Trainer
 
 __all__ = ["CNNClassifier"]
@@ -83,7 +83,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # sci
         options = {name: value for name, value in params.items() if name.startswith("config__")}
         super().set_params(**{name: value for name, value in params.items() if name not in options})
         if options:
-            config = TrainerConfig() if self.config is None else self.config
+            config = check_config(self.config)
             changed = {name.removeprefix("config__"): value for name, value in options.items()}
             self.config = TrainerConfig.from_dict(config.to_dict() | changed)
         return self
@@ -129,7 +129,7 @@ class CNNClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # sci
             audit="off",
             progress=False,
         )
-        options = (TrainerConfig() if self.config is None else self.config).to_dict() | {"seed": self.seed}
+        options = check_config(self.config).to_dict() | {"seed": self.seed}
         model = build_cnn(
             data.image_shape,
             architecture=self.architecture,

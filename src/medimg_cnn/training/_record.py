@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from medimg_cnn._validation import check_integer, explain
 from medimg_cnn._variables import load_model, reason
 from medimg_cnn.artifacts._files import (
     atomic_write,
@@ -23,15 +24,15 @@ from medimg_cnn.artifacts._files import (
     to_json_text,
     write_json,
 )
-from medimg_cnn.errors import ArtifactError
+from medimg_cnn.errors import ArgumentError, ArtifactError
+from medimg_cnn.training._config import TrainerConfig
 from medimg_cnn.training._identity import Digests
-from medimg_cnn.training._run import RECORD_FILE
+from medimg_cnn.training._run import CHECKPOINTS, RECORD_FILE, RESULT_FILE, START_IMAGES
 
-__all__ = ["CHECKPOINTS", "EVENTS_FILE", "RunRecord", "log_event", "model_bytes", "read_start", "write_start"]
+__all__ = ["EVENTS_FILE", "RunRecord", "log_event", "model_bytes", "read_start", "write_start"]
 
-CHECKPOINTS = "checkpoints"
 EVENTS_FILE = "events.jsonl"
-_START_MODEL, _START_IMAGES = "start.keras", "images.npz"
+_START_MODEL = "start.keras"
 _FORMAT, _VERSION = "medimg_cnn.run", 1
 
 
@@ -81,10 +82,24 @@ class RunRecord:
         """
         path = folder / RECORD_FILE
         if not path.is_file():
+            if (folder / RESULT_FILE).is_file():
+                raise ArtifactError(
+                    f"{path}: is gone from a finished run. Load the run with load_run({str(folder)!r}), or restore the "
+                    "file from a copy."
+                )
             raise ArtifactError(f"{path}: does not exist. Pass the directory that a Trainer was given.")
         content = read_json(path, kind=_FORMAT, version=_VERSION)
         with damage_as_artifact_error(path, "a run's record"):
-            return cls(**content)
+            record = cls(**content)
+            TrainerConfig.from_dict(record.config)
+            if record.checkpoint_steps is not None:
+                check_integer("checkpoint_steps", record.checkpoint_steps, low=1)
+            for name in ("train", "environment"):
+                if not isinstance(getattr(record, name), Mapping):
+                    raise ArgumentError(
+                        explain(name, "must be an object of names and values", getattr(record, name))
+                    )
+        return record
 
 
 def model_bytes(model: Any, folder: Path) -> bytes:
@@ -100,7 +115,7 @@ def write_start(folder: Path, model: bytes, digests: Mapping[str, Digests]) -> N
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **digests)
     atomic_write(folder / CHECKPOINTS / _START_MODEL, lambda stream: stream.write(model))
-    atomic_write(folder / CHECKPOINTS / _START_IMAGES, lambda stream: stream.write(buffer.getvalue()))
+    atomic_write(folder / CHECKPOINTS / START_IMAGES, lambda stream: stream.write(buffer.getvalue()))
 
 
 def read_start(folder: Path, record: RunRecord, *, model: Any = None) -> tuple[Any, dict[str, Digests]]:
@@ -109,7 +124,7 @@ def read_start(folder: Path, record: RunRecord, *, model: Any = None) -> tuple[A
     Raises:
         ArtifactError: a file is missing or damaged, or the model cannot be rebuilt.
     """
-    images = folder / CHECKPOINTS / _START_IMAGES
+    images = folder / CHECKPOINTS / START_IMAGES
     with (
         damage_as_artifact_error(images, "the images' checksums"),
         np.load(images, allow_pickle=False) as stored,

@@ -7,20 +7,19 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from medimg_cnn._types import PathLike
-from medimg_cnn._validation import explain
+from medimg_cnn._validation import check_path, explain
 from medimg_cnn.augmentations import Augmentation
 from medimg_cnn.errors import ArgumentError, ArtifactError, DataError, MedimgCnnWarning
 from medimg_cnn.training._identity import Digests, changes
 from medimg_cnn.training._outcome import describe
 from medimg_cnn.training._recipe import recipe_sha256
 from medimg_cnn.training._record import RunRecord, read_start
-from medimg_cnn.training._run import RESULT_FILE, load_run
+from medimg_cnn.training._run import AGAIN, RESULT_FILE, load_run, lost
 from medimg_cnn.training._source import ImageSource
 
 __all__ = ["Unfinished", "read_unfinished"]
@@ -95,8 +94,10 @@ def read_unfinished(directory: PathLike, *, model: Any, augment: Any) -> Unfinis
         ArtifactError: the folder holds no run, or a file of it is damaged.
         ArgumentError: ``augment`` is missing, or it or ``model`` is not the one that the run began with.
     """
-    folder = Path(directory)
+    folder = check_path("directory", directory)
     record, given = RunRecord.load(folder), model
+    if gone := lost(folder):
+        raise ArtifactError(f"{gone} {AGAIN}")
     # Another Keras may describe the same layers in other words.
     comparable = bool(record.model_recipe) and record.environment.get("keras") == metadata.version("keras")
     if model is not None and comparable and recipe_sha256(model) != record.model_recipe:

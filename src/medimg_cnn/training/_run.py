@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,26 +12,49 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from medimg_cnn._types import FloatVector, PathLike
-from medimg_cnn._validation import check_integer, check_seed, explain
+from medimg_cnn._validation import check_integer, check_number, check_path, check_seed, explain
 from medimg_cnn._variables import duplicate, load_model, reason, settle
 from medimg_cnn.artifacts import DatasetFingerprint, FitResult, OperatingPoint, Predictions
+from medimg_cnn.artifacts._files import damage_as_artifact_error
 from medimg_cnn.augmentations import _layer  # noqa: F401 - so that Keras knows it in files of models
 from medimg_cnn.data import Preprocessing
 from medimg_cnn.errors import ArgumentError, ArtifactError, MedimgCnnWarning
+from medimg_cnn.training._config import TrainerConfig
 from medimg_cnn.training._plots import plot_history
 from medimg_cnn.training._predict import ReadImages, augmented_views, predict_logits
-from medimg_cnn.training._source import ImageSource, check_images, check_source, reader
+from medimg_cnn.training._source import ImageSource, check_augment, check_images, check_source, reader
 from medimg_cnn.training._step import logit_model, make_logit_function
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["MODEL_FILE", "RECORD_FILE", "RESULT_FILE", "Run", "load_run"]
+__all__ = [
+    "AGAIN",
+    "CHECKPOINTS",
+    "MODEL_FILE",
+    "RECORD_FILE",
+    "RESULT_FILE",
+    "START_IMAGES",
+    "Run",
+    "divided_again",
+    "load_run",
+    "lost",
+]
 
 MODEL_FILE = "model.keras"
 RECORD_FILE = "run.json"
 RESULT_FILE = "result.json"
+CHECKPOINTS, START_IMAGES = "checkpoints", "images.npz"
+
+
+SAID = ("augment", "model")
+"""Further entries of the configuration in a result, beside the fields of ``TrainerConfig``."""
+
+AGAIN = (
+    "Restore it from a copy, or begin again in this folder with Trainer(..., directory=..., overwrite=True)."
+)
+"""The next step where a run has lost a file."""
 
 
 class Run:
@@ -118,7 +142,7 @@ class Run:
                 MedimgCnnWarning,
                 stacklevel=2,
             )
-        again = _divided_again(trained, read)
+        again = divided_again(trained, read)
         if again and images.part:
             warnings.warn(
                 "These look like the run's own images, divided otherwise (by another seed, say, or into folds): "
@@ -130,6 +154,7 @@ class Run:
         reads: list[ReadImages] = [reader(images)]
         if augment is not None:
             if getattr(augment, "mixes", True):
+                check_augment(augment)
                 rule = "must be an augmentation that does not mix images of the batch"
                 raise ArgumentError(explain("augment", rule, augment))
             draws, seed = check_integer("draws", draws, low=1), check_seed("seed", seed)
@@ -196,11 +221,14 @@ def load_run(directory: PathLike, *, model: Any = None) -> Run:
             A copy of it gets the kept weights.
 
     Raises:
+        ArgumentError: ``directory`` is no path.
         ArtifactError: the run is not finished, a file is missing or damaged, or ``model`` is needed, or another one.
     """
-    folder = Path(directory)
+    folder = check_path("directory", directory)
     if folder.is_file():
         folder = folder.parent
+    if gone := lost(folder):
+        raise ArtifactError(f"{gone} {AGAIN}")
     for name in (MODEL_FILE, RESULT_FILE):
         if (folder / name).is_file():
             continue
@@ -211,6 +239,8 @@ def load_run(directory: PathLike, *, model: Any = None) -> Run:
             )
         raise ArtifactError(f"{folder / name}: does not exist. Pass the directory of a finished run.")
     result = FitResult.load(folder / RESULT_FILE)
+    with damage_as_artifact_error(folder / RESULT_FILE, "a run's result"):
+        _check(result)
     found = hashlib.sha256((folder / MODEL_FILE).read_bytes()).hexdigest()
     if found != result.model_sha256:
         raise ArtifactError(
@@ -218,6 +248,41 @@ def load_run(directory: PathLike, *, model: Any = None) -> Run:
             "Restore both from the same run."
         )
     return Run(_kept(folder / MODEL_FILE, model), result, directory=folder)
+
+
+def _check(result: FitResult) -> None:
+    """See that a record says what a run can have done.
+
+    Raises:
+        ArgumentError: it does not; also TypeError, where a value is of another kind.
+    """
+    check_integer("kept_epoch", result.kept_epoch, low=1, high=len(result.history))
+    # Just above 1 means that no image is called positive.
+    check_number(
+        "operating_point.threshold", result.operating_point.threshold, low=0.0, high=np.nextafter(1, 2)
+    )
+    TrainerConfig.from_dict({name: value for name, value in result.config.items() if name not in SAID})
+    for name in ("environment", "config"):
+        if not isinstance(getattr(result, name), Mapping):
+            raise ArgumentError(explain(name, "must be an object of names and values", getattr(result, name)))
+
+
+def lost(folder: Path) -> str:
+    """Return in words what a run's folder has lost, so that it can be neither loaded nor gone on with; else nothing."""
+    model, result = (folder / name for name in (MODEL_FILE, RESULT_FILE))
+    images = folder / CHECKPOINTS / START_IMAGES
+    if result.is_file():
+        return (
+            ""
+            if model.is_file()
+            else f"{model}: is gone from a finished run; only its {RESULT_FILE} is there."
+        )
+    if images.is_file() or not (folder / RECORD_FILE).is_file():
+        return ""
+    if model.is_file() and not images.parent.exists():
+        return f"{result}: is gone from a finished run; only its {MODEL_FILE} is there."
+    what = images if images.parent.is_dir() else images.parent
+    return f"{what}: is gone from a run that was not finished, which cannot go on without it."
 
 
 def _kept(path: Path, model: Any) -> Any:
@@ -244,7 +309,7 @@ def _kept(path: Path, model: Any) -> Any:
         ) from error
 
 
-def _divided_again(trained: DatasetFingerprint | None, now: DatasetFingerprint | None) -> bool:
+def divided_again(trained: DatasetFingerprint | None, now: DatasetFingerprint | None) -> bool:
     """Say whether two data sets look like one that was divided twice: as many images and positives, in other parts."""
     if trained is None or now is None or now.content == trained.content:
         return False

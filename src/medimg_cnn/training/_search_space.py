@@ -61,12 +61,14 @@ class SearchSpace:
     """What ``tune`` may change.
 
     Attributes:
-        config: field of ``TrainerConfig`` -> a ``Between``, or a list of values.
+        config: field of ``TrainerConfig`` -> a ``Between``, or a list of values. Two values in a tuple are two values:
+            a range is ``Between(low, high)``.
         model: keyword of your ``build_model`` -> the same.
         augment_strength: of the augmentation, as ``Augmentation.scaled`` takes it; None leaves it as it is.
 
     Raises:
-        ArgumentError: a name is not known, a list is empty or holds a value twice, or there is nothing to choose.
+        ArgumentError: a name is not known, a list is empty or holds a value twice, the trainer does not take a value,
+            or there is nothing to choose.
 
     Example:
         >>> from medimg_cnn.training import Between, SearchSpace
@@ -87,15 +89,21 @@ class SearchSpace:
         known = [each.name for each in fields(TrainerConfig) if each.name not in _WITHOUT_EFFECT]
         for name in self.config:
             if name in _WITHOUT_EFFECT:
-                raise ArgumentError(f"config: {name!r} is not tuned: {_WITHOUT_EFFECT[name]}. Leave it out.")
+                raise ArgumentError(
+                    f"SearchSpace: config: {name!r} is not tuned: {_WITHOUT_EFFECT[name]}. Leave it out."
+                )
             if name not in known:
                 raise ArgumentError(
-                    f"config: {name!r} is not an option of the trainer. {suggest(name, known)}"
+                    f"SearchSpace: config: {name!r} is not an option of the trainer. {suggest(name, known)}"
                 )
         if not self.items():
             raise ArgumentError("SearchSpace: must name something to choose. Pass for example model=.")
         for name, choices in self.items().items():
-            _check(name, choices)
+            _check(f"SearchSpace: {name}", choices)
+        try:
+            self.check_config(TrainerConfig())
+        except ArgumentError as error:
+            raise ArgumentError(f"SearchSpace: config: {error}") from error
 
     def items(self) -> dict[str, Choices]:
         """Return all choices by name; those of the model and of the augmentation with a prefix."""

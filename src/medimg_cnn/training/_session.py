@@ -21,7 +21,8 @@ from medimg_cnn.training._loop import Kept, Loop
 from medimg_cnn.training._memory import kept_memory
 from medimg_cnn.training._observers import Observers
 from medimg_cnn.training._progress import TrainingProgress
-from medimg_cnn.training._record import CHECKPOINTS, RunRecord, log_event, write_start
+from medimg_cnn.training._record import RunRecord, log_event, write_start
+from medimg_cnn.training._run import CHECKPOINTS
 from medimg_cnn.training._signals import TERMINATED, StopRequested, StopSignals
 from medimg_cnn.training._snapshot import Snapshot
 from medimg_cnn.training._together import all_or_none, from_leader

@@ -120,11 +120,16 @@ def check_development(argument: str, source: object) -> None:
 
 
 def check_together(train: ImageSource, validation: ImageSource) -> None:
-    """Refuse validation that does not belong to training, or shares images or patients with it.
+    """Refuse validation that is exchanged with training, does not belong to it, or shares images or patients with it.
 
     Raises:
         ArgumentError: see there.
     """
+    if train.part == "validation" and validation.part == "train":
+        raise ArgumentError(
+            "train, validation: are exchanged: the first is the validation split, the second the training split. Pass "
+            "data.train, data.validation."
+        )
     if tuple(validation.classes) != tuple(train.classes):
         raise ArgumentError(
             f"validation: must have the classes (negative, positive) = {tuple(train.classes)} of train; "
@@ -156,7 +161,7 @@ def check_images(argument: str, value: ArrayLike, shape: tuple[int, int, int]) -
         ArgumentError: it has another shape, is not of floats, or lies outside 0 to 1.
     """
     array = np.asarray(value)
-    rule = f"must be (n, {shape[0]}, {shape[1]}, {shape[2]}), the shape that the model was built for"
+    rule = f"must be (n, {shape[0]}, {shape[1]}, {shape[2]}), the shape that the model was built for, with n at least 1"
     if array.ndim != 4 or array.shape[1:] != shape or not len(array):
         hint = "One image needs a first axis: image[None]." if array.shape == shape else ""
         raise ArgumentError(explain(argument, rule, array.shape, hint))
@@ -164,9 +169,13 @@ def check_images(argument: str, value: ArrayLike, shape: tuple[int, int, int]) -
         raise ArgumentError(
             explain(argument, "must be floats in 0 to 1", array.dtype, "8-bit values are divided by 255.")
         )
+    finite = np.isfinite(array).all(axis=(1, 2, 3))
+    if not finite.all():
+        rule = f"must be finite; {int((~finite).sum())} of {len(array)} images are not, the first at index"
+        raise ArgumentError(f"{argument}: {rule} {int(np.argmin(finite))}. Mend it or leave it out.")
     low, high = float(array.min()), float(array.max())
     if not (low >= 0.0 and high <= 1.0):
-        raise ArgumentError(explain(argument, "must lie in 0 to 1 and be finite", f"{low:g} to {high:g}"))
+        raise ArgumentError(explain(argument, "must lie in 0 to 1", f"{low:g} to {high:g}"))
     return array.astype(np.float32)
 
 

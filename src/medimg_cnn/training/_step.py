@@ -79,23 +79,28 @@ def logit_model(model: Any) -> Any:
     """Return the part of the model up to its logit, sharing the weights.
 
     Raises:
-        ArgumentError: the model has no layer named "logit" with one output unit.
+        ArgumentError: the model was not built on an input, or has no layer named "logit" with one output unit.
     """
     if not isinstance(model, keras.Model):
         raise ArgumentError(
             f"model: must be a keras.Model; got {type(model).__name__}. Pass what build_cnn returned."
         )
     try:
-        output = model.get_layer("logit").output
+        output, image = model.get_layer("logit").output, model.input
     except ValueError as error:
         raise ArgumentError(
             'model: must have a layer named "logit" (one unit, no activation) before the sigmoid, because the loss '
             'is computed from logits; got none. End your model with keras.layers.Dense(1, name="logit") and '
             'keras.layers.Activation("sigmoid").'
         ) from error
+    except AttributeError as error:  # so says Keras of what was never called
+        raise ArgumentError(
+            "model: must know the shape of its images, as a network that was built on an input does; got "
+            f"{type(model).__name__} {model.name!r}, which was not. Begin it with keras.Input(data.image_shape)."
+        ) from error
     if output.shape[1:] != (1,):
         raise ArgumentError(f'model: its layer "logit" must give (batch, 1); got {output.shape}.')
-    return keras.Model(model.input, output, name=f"{model.name}_logit")
+    return keras.Model(image, output, name=f"{model.name}_logit")
 
 
 def in_unit_range(images: jax.Array, channels: int) -> jax.Array:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from medimg_cnn._types import PathLike
-from medimg_cnn._validation import import_optional
+from medimg_cnn._validation import check_path, import_optional
 from medimg_cnn.artifacts import EpochRecord, FitResult
 from medimg_cnn.training._tracker import RunFacts, figures, texts
 
@@ -25,6 +24,7 @@ class TensorBoardTracker:
         directory: in which each run gets a folder, named after the run and its id.
 
     Raises:
+        ArgumentError: ``directory`` is no path.
         MissingDependencyError: tensorboardX is not installed.
 
     Example:
@@ -35,7 +35,7 @@ class TensorBoardTracker:
 
     def __init__(self, directory: PathLike) -> None:
         self._library = import_optional("tensorboardX", extra="tracking", why="TensorBoardTracker")
-        self._directory = Path(directory)
+        self._directory = check_path("directory", directory, example="runs/tensorboard")
         self._writer: Any = None
 
     def start(self, run: RunFacts) -> None:

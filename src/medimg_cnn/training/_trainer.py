@@ -14,7 +14,7 @@ import numpy as np
 
 from medimg_cnn._environment import describe_environment
 from medimg_cnn._types import PathLike
-from medimg_cnn._validation import check_integer
+from medimg_cnn._validation import check_integer, check_path
 from medimg_cnn.errors import ArgumentError, TrainingError
 from medimg_cnn.training._callbacks import CallbackObserver, check_callbacks
 from medimg_cnn.training._checkpoints import room
@@ -176,7 +176,8 @@ class Trainer:
         self.augment = check_augment(augment)
         if checkpoint_steps is not None:
             check_integer("checkpoint_steps", checkpoint_steps, low=1)
-        self._directory, self._overwrite, self._progress = directory, overwrite, progress
+        self._directory = None if directory is None else check_path("directory", directory)
+        self._overwrite, self._progress = overwrite, progress
         self._checkpoint_steps, self._devices = checkpoint_steps, check_devices(devices)
         self._trackers, self._callbacks = check_trackers(trackers), check_callbacks(callbacks)
         self._more: tuple[Observer, ...] = ()
@@ -257,7 +258,7 @@ class Trainer:
         """
         refuse_fit_options(unknown, _OPTIONS)
         devices, unfinished = Devices(self._devices), self._unfinished
-        folder = None if self._directory is None else Path(self._directory)
+        folder = self._directory
         with ExitStack() as stack:
             stack.enter_context(peers(devices))
             with all_or_none(devices):
@@ -329,8 +330,7 @@ class Trainer:
                 )
             found.append(CallbackObserver(self._callbacks, self.model))
         if self._trackers and loop.devices.leads:
-            folder = None if self._directory is None else Path(self._directory)
-            found.append(TrackerObserver(self._trackers, record, folder))
+            found.append(TrackerObserver(self._trackers, record, self._directory))
         return Observers(found)
 
     def _facts(self, record: RunRecord) -> dict[str, Any]:
@@ -378,9 +378,8 @@ class Trainer:
 
     def _check(self, train: ImageSource, validation: ImageSource | None) -> None:
         expected = tuple(self.model.input_shape[1:])
-        for name, source in (("train", train), ("validation", validation)):
-            if source is None:
-                continue
+        sources = {"train": train} if validation is None else {"train": train, "validation": validation}
+        for name, source in sources.items():
             check_development(name, source)
             if tuple(source.image_shape) != expected:
                 raise ArgumentError(

@@ -21,13 +21,13 @@ from medimg_cnn._validation import check_integer, check_seed, explain, import_op
 from medimg_cnn.artifacts import EpochRecord, FitResult
 from medimg_cnn.artifacts._files import to_json_text
 from medimg_cnn.errors import ArgumentError, DataError, MedimgCnnError, TrainingError
-from medimg_cnn.training._config import TrainerConfig
+from medimg_cnn.training._config import TrainerConfig, check_config
 from medimg_cnn.training._identity import describe_source
 from medimg_cnn.training._loop import Loop
 from medimg_cnn.training._observers import Observer
 from medimg_cnn.training._outcome import describe
 from medimg_cnn.training._search_space import Between, SearchSpace, label
-from medimg_cnn.training._source import ImageSource, check_development
+from medimg_cnn.training._source import ImageSource, check_development, check_together
 from medimg_cnn.training._trainer import Trainer
 from medimg_cnn.training._tuning import Trial, Tuning
 from medimg_cnn.training._tuning_file import file_errors, open_journal
@@ -83,7 +83,7 @@ def tune(
     """
     refuse_options_of_config(tune, unknown)
     optuna = import_optional("optuna", extra="tune", why="tune")
-    settings = TrainerConfig() if config is None else config
+    settings = check_config(config)
     _check(train, validation, build_model, space, augment)
     space.check_config(settings)
     trials, seed = check_integer("trials", trials, low=1), check_seed("seed", seed)
@@ -148,6 +148,7 @@ def _check(
 ) -> None:
     for name, source in (("train", train), ("validation", validation)):
         check_development(name, source)
+    check_together(train, validation)
     if np.unique(validation.labels).size < 2:
         raise ArgumentError(
             "validation: must hold both classes, because AUROC is what chooses. Load the dataset with a larger "

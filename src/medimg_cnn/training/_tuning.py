@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Never
 
 from medimg_cnn._types import PathLike
 from medimg_cnn.training._config import TrainerConfig
 from medimg_cnn.training._trainer import Trainer
+from medimg_cnn.training._unknown import refuse_tuning_options
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,7 +68,12 @@ class Tuning:
         return self.trainer().config
 
     def trainer(
-        self, *, directory: PathLike | None = None, overwrite: bool = False, progress: bool = True
+        self,
+        *,
+        directory: PathLike | None = None,
+        overwrite: bool = False,
+        progress: bool = True,
+        **unknown: Never,
     ) -> Trainer:
         """Return a trainer of a new model with the best options, ready for ``fit(data.train, data.validation)``.
 
@@ -75,7 +81,12 @@ class Tuning:
             directory: see ``Trainer``, as for the others.
             overwrite: whether a run in ``directory`` may be replaced.
             progress: whether to show it.
+            **unknown: none; another keyword is refused.
+
+        Raises:
+            ArgumentError: an argument breaks its rule.
         """
+        refuse_tuning_options(unknown)
         options = {"directory": directory, "overwrite": overwrite, "progress": progress}
         return self.build(self.best.options, options)
 

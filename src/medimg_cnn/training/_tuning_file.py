@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from medimg_cnn._types import PathLike
-from medimg_cnn._validation import explain
+from medimg_cnn._validation import check_path, explain
 from medimg_cnn.errors import ArgumentError
 
 __all__ = ["file_errors", "open_journal"]
 
+_EXAMPLE = "tuning.log"
 _HINT = "Pass the file of an earlier tuning, or one that does not exist yet."
 
 
@@ -22,9 +23,12 @@ def open_journal(optuna: Any, storage: PathLike) -> Any:
     """Return Optuna's storage over a file, which is made where it does not exist.
 
     Raises:
-        ArgumentError: it is a folder, or holds something else.
+        ArgumentError: it is no path, the address of a data base, a folder, or holds something else.
     """
-    path = Path(storage)
+    path = check_path("storage", storage, example=_EXAMPLE)
+    if "://" in str(storage):
+        rule = "must be a file; a tuning is not kept in a data base"
+        raise ArgumentError(explain("storage", rule, str(storage), f"Pass for example storage={_EXAMPLE!r}."))
     if path.is_dir():
         raise ArgumentError(
             explain("storage", "must be a file", str(path), "Add a name, such as tuning.log.")

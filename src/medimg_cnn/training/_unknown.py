@@ -15,6 +15,7 @@ __all__ = [
     "refuse_options_of_config",
     "refuse_resume_options",
     "refuse_trainer_options",
+    "refuse_tuning_options",
 ]
 
 _TRAINER = {
@@ -83,6 +84,17 @@ def refuse_resume_options(unknown: Mapping[str, object], options: Collection[str
                 f"weights: Trainer(load_run(directory).model, {name}=..., directory=...)."
             )
         raise ArgumentError(f"{name!r} is not an option of Trainer.resume. {hint}")
+
+
+def refuse_tuning_options(unknown: Mapping[str, object]) -> None:
+    """Refuse what ``Tuning.trainer`` does not know.
+
+    Raises:
+        ArgumentError: there is something.
+    """
+    for name in unknown:
+        hint = suggest(name, ["directory", "overwrite", "progress"])
+        raise ArgumentError(f"{name!r} is not an option of Tuning.trainer. {hint}")
 
 
 def refuse_options_of_config(function: Callable[..., object], unknown: Mapping[str, object]) -> None:
