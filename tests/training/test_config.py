@@ -70,6 +70,8 @@ def test_bad_options_are_named(options: dict[str, object], words: str) -> None:
 def test_a_misspelt_option_is_not_swallowed() -> None:
     with pytest.raises(ArgumentError, match="Did you mean 'epochs'"):
         TrainerConfig.from_dict({"epoch": 3})
+    with pytest.raises(ArgumentError, match="1 is not an option"):
+        TrainerConfig.from_dict({1: 2})
     for content in ([1], None, "epochs"):
         with pytest.raises(ArgumentError, match="content: must be a mapping"):
             TrainerConfig.from_dict(content)

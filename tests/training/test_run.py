@@ -134,6 +134,7 @@ def test_a_run_is_loaded_by_its_folder_or_a_file_in_it(run: Run, data: mc.Datase
         (["model.keras"], r"model\.keras: is gone from a finished run"),
         (["result.json"], r"result\.json: is gone from a finished run"),
         (["result.json", "model.keras"], "checkpoints: is gone from a run that was not finished"),
+        (["result.json", "model.keras"], r"images\.npz: is gone from a run that was not finished"),
     ],
 )
 def test_a_run_that_lost_a_file_says_which(
@@ -142,6 +143,8 @@ def test_a_run_that_lost_a_file_says_which(
     folder = shutil.copytree(run.directory or "", tmp_path / "fold-1-of-2")
     for name in gone:
         (folder / name).unlink()
+    if "images" in named:
+        (folder / "checkpoints" / "0").mkdir(parents=True)
     step = r".*Restore it from a copy, or begin again .*overwrite=True"
     for again in (load_run, Trainer.resume):
         with pytest.raises(ArtifactError, match=named + step):

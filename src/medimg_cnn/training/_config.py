@@ -187,7 +187,7 @@ class TrainerConfig:
         known = [field.name for field in fields(cls)]
         for name in content:
             if name not in known:
-                raise ArgumentError(f"{name!r} is not an option of the trainer. {suggest(name, known)}")
+                raise ArgumentError(f"{name!r} is not an option of the trainer. {suggest(str(name), known)}")
         values = dict(content)
         if isinstance(values.get("class_weight"), list):
             values["class_weight"] = tuple(values["class_weight"])
