@@ -392,7 +392,11 @@ class Loop:
         self.suspects = tuple(self.train.sample_ids[self._rows(index)].tolist())
         more = len(self.suspects) - _NAMED
         names = ", ".join(self.suspects[:_NAMED]) + (f" and {more} others" if more > 0 else "")
-        look = "these images and what augment makes of them (augment.preview)" if self._augments else "these images"
+        look = (
+            "these images and what augment makes of them (augment.preview)"
+            if self._augments
+            else "these images"
+        )
         return (
             f"The batch held {names}. Look at {look}, or lower learning_rate (now "
             f"{self.config.learning_rate:g})."
