@@ -51,6 +51,11 @@ def test_a_variable_names_the_folder_or_none(tmp_path: Path) -> None:
     assert found == folder / OURS
     assert found.stat().st_mode & 0o777 == 0o700
     assert run(WHERE, tmp_path, MEDIMG_CNN_COMPILATION_CACHE="Off").stdout.strip() == "off"
+    own = run(WHERE, tmp_path, MEDIMG_CNN_COMPILATION_CACHE="1").stdout.strip()
+    assert own.endswith(f"medimg-cnn{os.sep}{OURS.removeprefix('medimg-cnn-')}")
+    assert own.startswith(str(tmp_path))
+    with pytest.raises(ArgumentError, match="folder: must be a path, or None for off; got False"):
+        set_compilation_cache(False)  # type: ignore[arg-type]
 
 
 def test_the_user_s_own_setting_of_jax_is_kept(tmp_path: Path) -> None:

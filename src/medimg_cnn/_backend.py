@@ -53,6 +53,7 @@ _JAX_LEAST = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
 _LEAST_SECONDS = 0.2
 _CACHE_BYTES = 1 << 30
 _OFF = ("0", "off", "no", "none", "false")
+_ON = ("1", "on", "yes", "true")
 
 
 def choose() -> None:
@@ -124,14 +125,15 @@ def set_compilation_cache(folder: str | os.PathLike[str] | None) -> None:
 
     By default they are kept in the user's cache folder, so that the second process that trains the same network
     starts in a fraction of the time. The variable ``MEDIMG_CNN_COMPILATION_CACHE`` chooses from outside: a folder, in
-    which a sub-folder is made for them and kept below a gibibyte; or 0 for none. Nothing is taken away from the folder
-    named here.
+    which a sub-folder is made for them and kept below a gibibyte; 1 for the user's cache folder; or 0 for none. Nothing
+    is taken away from the folder named here.
 
     Args:
         folder: where to keep them; made where it is missing. Only you should be able to write there. None: nowhere.
 
     Raises:
-        ArgumentError: the folder cannot be made or written to, is another user's, or others may write to it.
+        ArgumentError: the folder is no path, cannot be made or written to, is another user's, or others may write
+            to it.
 
     Example:
         >>> import medimg_cnn as mc
@@ -141,6 +143,8 @@ def set_compilation_cache(folder: str | os.PathLike[str] | None) -> None:
     if folder is None:
         _tell(None)
         return
+    if not isinstance(folder, (str, os.PathLike)):
+        raise ArgumentError(f"folder: must be a path, or None for off; got {folder!r}.")
     wanted = Path(folder).absolute()
     try:
         _make(wanted)
@@ -177,7 +181,7 @@ def _keep_compiled() -> None:
         return
     try:
         version = metadata.version("jaxlib")
-        if wanted:
+        if wanted and wanted.lower() not in _ON:
             folder = Path(wanted).expanduser().absolute() / f"medimg-cnn-xla-{version}"
         else:
             folder = _user_cache() / "medimg-cnn" / f"xla-{version}"

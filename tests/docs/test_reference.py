@@ -148,3 +148,26 @@ def test_the_documentation_builds_and_holds_every_public_name(tmp_path):
         if (name not in home if package == "medimg_cnn" else f"{package}.{name}" not in documented)
     ]
     assert missing == []
+
+
+def test_the_table_of_augmentations_has_each_with_its_arguments():
+    from medimg_cnn import augmentations
+
+    rows = re.findall(
+        r"^\| `(\w+)` \| (.*?) \|",
+        (ROOT / "docs/reference/augmentations.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    public = [getattr(augmentations, name) for name in augmentations.__all__ if name != "AugmentationLayer"]
+    kinds = [
+        kind
+        for kind in public
+        if inspect.isclass(kind)
+        and issubclass(kind, augmentations.Augmentation)
+        and not inspect.isabstract(kind)
+    ]
+    assert sorted(name for name, _ in rows) == sorted(kind.__name__ for kind in kinds)
+    for name, arguments in rows:
+        assert set(re.findall(r"`(\w+)`", arguments)) <= set(
+            inspect.signature(getattr(augmentations, name)).parameters
+        )

@@ -137,7 +137,7 @@ def test_space_to_depth_is_the_patch_order_it_says() -> None:
         ({"image_shape": (28, 28, 1), "prior": 0.0}, "prior: must be a finite number in"),
         ({"image_shape": (28, 28, 1), "prior": 1}, "prior"),
         ({"image_shape": (28, 28, 1), "architecture": "resnet-18"}, "Did you mean 'resnet18'"),
-        ({"image_shape": (28, 28, 1), "dropout": 1.0}, "dropout: must be below 1"),
+        ({"image_shape": (28, 28, 1), "dropout": 1.0}, r"dropout: must be a finite number in \[0, 1\)"),
         ({"image_shape": (28, 28, 1), "width": 2.5}, "width: must be a whole number"),
         ({"image_shape": (28, 28, 1), "seed": -1}, "seed"),
     ],

@@ -178,7 +178,18 @@ def test_width_scales_the_weights(name: str) -> None:
     ("arguments", "words"),
     [
         ({"normalisation": "instance"}, "normalisation: must be one of 'batch', 'group', 'layer'"),
-        ({"drop_path": 1.0}, "drop_path: must be below 1"),
+        ({"drop_path": 1.0}, r"drop_path: must be a finite number in \[0, 1\)"),
+        ({"dropout": -0.1}, r"dropout: must be a finite number in \[0, 1\)"),
+        ({"architecture": "ResNet101"}, r"Did you mean 'keras:ResNet101'\? mc\.models\.keras_networks"),
+        (
+            {"architecture": "keras:MobileNet", "weights": 3},
+            "weights: must be the path .*got 3. Nothing is down",
+        ),
+        ({"architecture": "keras:MobileNet", "weights": "imagenet"}, "weights: .*downloaded.*guide"),
+        (
+            {"architecture": "keras:MobileNet", "weights": "a.h5", "weights_sha256": "ec31a2"},
+            "weights_sha256: must be 64 hexadecimal digits; got 'ec31a2'",
+        ),
         ({"drop_path": -0.1}, "drop_path"),
         ({"architecture": "keras:ResNet50", "width": 8}, "width: cannot be chosen for 'keras:ResNet50'"),
         ({"architecture": "keras:VGG16", "normalisation": "group"}, "normalisation: cannot be chosen"),

@@ -60,7 +60,8 @@ def register(cls: A) -> A:
         >>> Augmentation.from_dict(Negative(probability=0.5).to_dict())
         Negative(probability=0.5)
     """
-    if not isinstance(cls, type) or not issubclass(cls, Augmentation):
+    given: Any = cls
+    if not isinstance(given, type) or not issubclass(given, Augmentation):
         step = "A plain function goes into PerImage(function=...)."
         raise ArgumentError(explain("cls", "must be a subclass of Augmentation", cls, step))
     known = _registry.get(cls.__name__)
@@ -295,8 +296,9 @@ class Augmentation(ABC):
     def as_layer(self, seed: int = 0, *, name: str | None = None) -> Any:
         """Return a ``keras.layers.Layer`` that augments while training and passes images on otherwise.
 
-        The layer saves and loads with the model. It changes images only: a chain that mixes labels
-        is refused. Prefer ``Trainer(augment=...)``, which also mixes labels and resumes exactly.
+        For ``keras.Model.fit``: ``keras.Sequential([keras.Input(shape), augment.as_layer(), model])``. The layer
+        saves and loads with the model. It changes images only: a chain that mixes labels is refused. Prefer
+        ``Trainer(augment=...)``, which also mixes labels and resumes exactly.
 
         ``load_run`` and ``Trainer.resume`` know the layer. Before ``keras.saving.load_model`` in a new
         process write ``from medimg_cnn.augmentations import AugmentationLayer``, so that Keras does too.

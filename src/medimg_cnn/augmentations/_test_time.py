@@ -86,10 +86,11 @@ def predict_with_augmentation(
         >>> result.views.shape
         (3, 3)
     """
-    if not isinstance(augmentation, Augmentation) or augmentation.mixes:
+    if getattr(augmentation, "mixes", True):
         rule, step = "must be an Augmentation that mixes no images of the batch", "Pass for example Flip()."
         raise ArgumentError(explain("augmentation", rule, augmentation, step))
-    if not callable(predict):
+    given: Any = predict
+    if not callable(given):
         step = "Pass for example model.predict_on_batch."
         raise ArgumentError(explain("predict", "must be a function of images, or a model", predict, step))
     draws = check_integer("draws", draws, low=1)

@@ -9,7 +9,14 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from medimg_cnn._keras import keras
 from medimg_cnn._types import PathLike
-from medimg_cnn._validation import check_choice, check_fraction, check_integer, check_seed, explain
+from medimg_cnn._validation import (
+    check_choice,
+    check_fraction,
+    check_integer,
+    check_number,
+    check_seed,
+    explain,
+)
 from medimg_cnn._variables import drawn
 from medimg_cnn.errors import ArgumentError
 from medimg_cnn.models._architectures import cnn_features, medcnn_features, resnet_features
@@ -17,7 +24,7 @@ from medimg_cnn.models._blocks import Normalisation, Parts, Tensor, head, scale
 from medimg_cnn.models._convnext import convnext_features
 from medimg_cnn.models._densenet import densenet_features
 from medimg_cnn.models._efficientnet import efficientnet_features
-from medimg_cnn.models._keras_networks import PREFIX, keras_network
+from medimg_cnn.models._keras_networks import PREFIX, keras_network, keras_networks
 from medimg_cnn.models._weights_file import checked_file, load_into
 
 __all__ = ["Architecture", "Normalisation", "Plan", "build_cnn"]
@@ -169,8 +176,8 @@ class Plan:
     normalisation: Normalisation | None = None
 
     def __post_init__(self) -> None:
-        dropout = _check_rate("dropout", self.dropout)
-        drop_path = _check_rate("drop_path", self.drop_path)
+        dropout = check_number("dropout", self.dropout, low=0.0, high=1.0, high_open=True)
+        drop_path = check_number("drop_path", self.drop_path, low=0.0, high=1.0, high_open=True)
         if str(self.architecture).startswith(PREFIX):
             name = PREFIX + keras_network(self.architecture).name
             for argument, value in (("width", self.width), ("normalisation", self.normalisation)):
@@ -180,7 +187,7 @@ class Plan:
                     )
             family, width, normalisation = None, None, None
         else:
-            name = check_choice("architecture", self.architecture, list(_FAMILIES))
+            name = _check_architecture(self.architecture)
             family = _FAMILIES[name]
             width = (
                 family.width if self.width is None else check_integer("width", self.width, low=4, high=1024)
@@ -235,11 +242,13 @@ class Plan:
         return keras.Model(images, output, name=name)
 
 
-def _check_rate(argument: str, value: object) -> float:
-    rate = check_fraction(argument, value)
-    if rate == 1.0:
-        raise ArgumentError(explain(argument, "must be below 1", value))
-    return rate
+def _check_architecture(value: object) -> Architecture:
+    if isinstance(value, str) and value not in _FAMILIES:
+        of_keras = {name.lower(): name for name in keras_networks()}
+        if (name := of_keras.get(value.lower())) is not None:
+            step = f"Did you mean {PREFIX + name!r}? mc.models.keras_networks() lists the names."
+            raise ArgumentError(explain("architecture", "must be one that build_cnn knows", value, step))
+    return check_choice("architecture", value, list(_FAMILIES))
 
 
 def _check_image_shape(value: object) -> tuple[int, int, int]:

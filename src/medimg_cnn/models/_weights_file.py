@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +25,7 @@ _SUFFIXES = (".weights.h5", ".h5")
 _WITHOUT_TOP = (
     "Take the file whose name ends in _notop.h5, or save yours from a model built with include_top=False."
 )
+_NO_DOWNLOAD = "Nothing is downloaded: fetch the file first, as the guide 'Use pretrained weights' says."
 _SLACK = 2**20
 """Numbers that a file may hold beyond the network's weights, such as an optimizer's counters."""
 
@@ -36,15 +39,22 @@ def checked_file(path: PathLike, sha256: str | None) -> tuple[Path, str]:
     Raises:
         ArgumentError: there is no such file, it is of another kind, or its hash is not the one stated.
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise ArgumentError(explain("weights", "must be the path of a file of weights", path, _NO_DOWNLOAD))
+    if sha256 is not None and not re.fullmatch("[0-9a-fA-F]{64}", str(sha256)):
+        raise ArgumentError(explain("weights_sha256", "must be 64 hexadecimal digits", sha256))
     file = Path(path)
     if not file.name.endswith(_SUFFIXES):
         raise ArgumentError(
-            explain("weights", "must be a file of weights that ends in .weights.h5 or .h5", str(path))
+            explain(
+                "weights",
+                "must be a file of weights that ends in .weights.h5 or .h5",
+                str(path),
+                _NO_DOWNLOAD,
+            )
         )
     if not file.is_file():
-        raise ArgumentError(
-            explain("weights", "must be a file", str(path), "Nothing is downloaded: fetch the file first.")
-        )
+        raise ArgumentError(explain("weights", "must be a file", str(path), _NO_DOWNLOAD))
     with file.open("rb") as stream:
         found = hashlib.file_digest(stream, "sha256").hexdigest()
     if sha256 is not None and str(sha256).lower() != found:
