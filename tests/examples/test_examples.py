@@ -63,6 +63,7 @@ def test_the_quickstart_explains_itself(tmp_path):
     assert "--subgroups COLUMN" in text
 
 
+@pytest.mark.slow
 def test_an_error_of_the_quickstart_is_one_line(tmp_path):
     for options, said in (
         (["--data", "nowhere"], "ArgumentError: source: must exist; got 'nowhere'."),

@@ -97,6 +97,7 @@ def test_saving_and_loading_gives_equal_outputs(tmp_path: Path, architecture: st
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_it_is_an_ordinary_keras_model_that_compiles_and_learns() -> None:
     rng = np.random.default_rng(3)
     y = np.arange(64) % 2

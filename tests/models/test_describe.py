@@ -42,6 +42,7 @@ def test_every_kind_of_layer_by_hand() -> None:
     assert counted.parameters == model.count_params()
 
 
+@pytest.mark.slow
 def test_other_kinds_are_counted_in_their_program() -> None:
     image = keras.layers.Input((6, 8, 4))
     attention = keras.layers.MultiHeadAttention(2, 3, name="attention")

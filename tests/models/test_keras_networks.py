@@ -68,6 +68,7 @@ def mobilenet(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
     return model, path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [

@@ -279,6 +279,7 @@ def test_runs_that_do_not_belong_together_are_refused(data: mc.Dataset, runs: li
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_the_classifier_is_one_of_scikit_learn() -> None:
     from sklearn.base import clone, is_classifier
     from sklearn.model_selection import StratifiedGroupKFold, cross_val_score

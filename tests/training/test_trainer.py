@@ -129,6 +129,7 @@ def test_the_same_seed_gives_the_same_weights_bit_for_bit(make_source: Make) -> 
     assert not all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_integers_that_a_gpu_gets_train_as_floats_do(monkeypatch: Any, channels: int) -> None:
     images = np.random.default_rng(0).integers(0, 256, (90, 12, 12), dtype=np.uint8)
