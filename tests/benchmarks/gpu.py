@@ -25,21 +25,12 @@ os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # torch needs s
 
 import jax
 import numpy as np
+from test_augmentation_speed import OURS
 
 import medimg_cnn as mc
-from medimg_cnn import augmentations as A  # noqa: N812 - short, and used on every line
 
 BATCH, EPOCHS, STEPS = 64, 6, 32
 SMALL, LARGE = (128, 128, 1), (224, 224, 3)
-CHAIN = (
-    A.Flip()
-    | A.Rotation(degrees=10)
-    | A.Shift(fraction=0.1)
-    | A.Zoom(amount=0.1)
-    | A.Brightness(amount=0.1)
-    | A.Contrast(amount=0.2)
-    | A.Noise(sigma=0.03)
-)
 CASES = [
     ("medcnn-s", SMALL, "float32"),
     ("medcnn-s", SMALL, "bfloat16"),
@@ -79,7 +70,7 @@ def ours(name: str, shape: tuple[int, int, int], precision: Any) -> dict[str, fl
     model = mc.build_cnn(shape, architecture=name, seed=0)
     trainer = mc.Trainer(
         model,
-        augment=A.preset("chest_xray"),
+        augment=mc.augmentations.preset("chest_xray"),
         precision=precision,
         batch_size=BATCH,
         epochs=EPOCHS,
@@ -99,7 +90,7 @@ def augmenting(shape: tuple[int, int, int]) -> float:
     """Images a second of the chain, with images that lie on the GPU."""
     images = jax.device_put(np.random.default_rng(0).random((BATCH, *shape), dtype=np.float32))
     keys = jax.random.split(jax.random.key(0), 50)
-    chain = jax.jit(CHAIN)
+    chain = jax.jit(OURS)
     return median_rate(lambda: jax.block_until_ready([chain(key, images) for key in keys]), 50 * BATCH)
 
 

@@ -115,9 +115,8 @@ class Devices:
 def copied(value: Any) -> jax.Array:
     """Return a copy on the device that may be donated; without a program for each shape, as ``jax.numpy.copy`` has."""
     here: jax.Array = value if isinstance(value, jax.Array) else jax.device_put(value)  # in NumPy's memory
-    place = (
-        None if here.is_fully_addressable else here.sharding
-    )  # JAX asks for it where other processes have a part
+    # JAX asks for the place where other processes have a part of the array.
+    place = None if here.is_fully_addressable else here.sharding
     mine: jax.Array = jax.device_put(here, place, may_alias=False)
     return mine
 
