@@ -123,10 +123,9 @@ class Loop:
         self._optimizer = make_optimizer(config, steps, model.trainable_variables)
         blank(lambda: self._optimizer.build(model.trainable_variables))  # its variables begin at 0, see below
         self.half_epochs = int(config.progressive * self.epochs)
-        self._step, self._half_step = (
-            self._compile(faster(variant(model, precision=config.precision, half=half)), augment)
-            for half in (False, self.half_epochs > 0)
-        )
+        self._step = self._half_step = self._compile(model, augment, half=False)
+        if self.half_epochs:
+            self._half_step = self._compile(model, augment, half=True)
         self._logits = make_logit_function(model, devices)
         self._augments = augment is not None
         self._read = reader(train)
@@ -346,9 +345,9 @@ class Loop:
         if before is not None and float(before):
             watcher.told(int(before))
 
-    def _compile(self, model: Any, augment: Any) -> TrainStep:
+    def _compile(self, model: Any, augment: Any, *, half: bool) -> TrainStep:
         return make_train_step(
-            model,
+            faster(variant(model, precision=self.config.precision, half=half)),
             self._optimizer,
             augment,
             self.config,
