@@ -103,7 +103,7 @@ def test_what_layers_keep_beside_their_variables_is_copied_too(tmp_path: Path) -
     model.save(tmp_path / "model.keras")
     for copy in (duplicate(model), load_model(tmp_path / "model.keras")):
         np.testing.assert_array_equal(np.asarray(copy(images)), expected)
-    fast = faster(model)
+    fast = faster(model, training=True)
     assert fast is not model
     values = [variable.value for variable in model.trainable_variables]
     others = [variable.value for variable in model.non_trainable_variables]

@@ -230,7 +230,7 @@ def test_old_checkpoints_have_no_scale(sources: Any) -> None:
 @pytest.mark.slow
 def test_max_pooling_is_replaced_for_training_and_changes_neither_values_nor_gradients():
     model = logit_model(build_cnn((16, 16, 1), architecture="cnn", width=4, dropout=0.0, seed=3))
-    fast = faster(model)
+    fast = faster(model, training=True)
     assert "FastMaxPooling2D" in {type(layer).__name__ for layer in fast.layers}
     assert "FastMaxPooling2D" not in {type(layer).__name__ for layer in model.layers}
     images = np.random.default_rng(0).random((4, 16, 16, 1), dtype=np.float32)
@@ -284,4 +284,5 @@ def test_a_layer_that_would_be_copied_with_another_setting_is_refused(sources: A
 
 def test_a_network_without_max_pooling_is_trained_as_it_is():
     model = logit_model(build_cnn((16, 16, 1), width=4))
-    assert faster(model) is model
+    assert faster(model, training=True) is model
+    assert faster(model, training=False) is model

@@ -347,7 +347,7 @@ class Loop:
 
     def _compile(self, model: Any, augment: Any, *, half: bool) -> TrainStep:
         return make_train_step(
-            faster(variant(model, precision=self.config.precision, half=half)),
+            faster(variant(model, precision=self.config.precision, half=half), training=True),
             self._optimizer,
             augment,
             self.config,

@@ -7,6 +7,7 @@ a step is a pure function: weights, optimizer, dropout state and key in; the sam
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
@@ -22,6 +23,7 @@ from medimg_cnn.training._config import TrainerConfig
 from medimg_cnn.training._devices import Devices
 from medimg_cnn.training._imbalance import Imbalance
 from medimg_cnn.training._scaling import finite, next_scale
+from medimg_cnn.training._variants import faster
 
 __all__ = [
     "Batch",
@@ -227,13 +229,24 @@ def make_train_step(
 def make_logit_function(model: Any, devices: Devices | None = None) -> LogitFunction:
     """Compile ``logits(weights, other, images) -> (b,)`` float32, in inference mode."""
 
-    def logits(weights: Arrays, other: Arrays, images: HostArray) -> jax.Array:
-        x = in_unit_range(jnp.asarray(images), model.input_shape[-1])
-        output, _ = model.stateless_call(weights, other, x, training=False)
-        logit: jax.Array = output[:, 0]
-        return logit
+    @cache
+    def compiled() -> (
+        LogitFunction
+    ):  # when it is first called: the first step of training does not wait for it
+        network = faster(model, training=False)
 
-    if devices is None:
-        return jax.jit(logits, compiler_options=inference_options())
-    compiled: LogitFunction = devices.compile(logits, compiler_options=inference_options())
-    return compiled
+        def logits(weights: Arrays, other: Arrays, images: HostArray) -> jax.Array:
+            x = in_unit_range(jnp.asarray(images), network.input_shape[-1])
+            output, _ = network.stateless_call(weights, other, x, training=False)
+            logit: jax.Array = output[:, 0]
+            return logit
+
+        function: LogitFunction = (jax.jit if devices is None else devices.compile)(
+            logits, compiler_options=inference_options()
+        )
+        return function
+
+    def call(weights: Arrays, other: Arrays, images: HostArray) -> jax.Array:
+        return compiled()(weights, other, images)
+
+    return call

@@ -1,4 +1,4 @@
-"""The same network, for training only, at another precision or another image size; the weights are the same arrays."""
+"""The same network with faster layers, at another precision or another image size; the weights are the same arrays."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 from medimg_cnn._keras import keras
 from medimg_cnn._variables import leaves, unfilled
 from medimg_cnn.errors import ArgumentError
+from medimg_cnn.models._convolution import FastConv2D
 from medimg_cnn.models._max_pool import FastMaxPooling2D
 from medimg_cnn.training._config import Precision
 
@@ -20,24 +21,31 @@ __all__ = ["altered", "check_copies", "check_start", "faster", "half_size", "var
 _SMALLEST = 8
 
 
-def faster(model: Any) -> Any:
-    """Return a network for training that gives the same values and gradients sooner, on the same weights in order.
+def faster(model: Any, *, training: bool) -> Any:
+    """Return a network that gives the same values, and gradients in training, sooner, on the same weights in order.
 
-    On a CPU, max pooling is replaced by one with a fast gradient. Where there is none, or a layer cannot be built
-    again, the model itself is returned.
+    On a CPU, where they are faster, our own convolution and our own gradient of max pooling stand in for Keras's. Where
+    nothing is to be replaced, or a layer cannot be built again, the model itself is returned.
     """
-    if jax.default_backend() != "cpu" or not any(map(FastMaxPooling2D.fits, _layers(model))):
+    if jax.default_backend() != "cpu":
+        return model
+
+    def kind(layer: Any) -> Any:
+        if training and FastMaxPooling2D.fits(layer):
+            return FastMaxPooling2D
+        return FastConv2D if FastConv2D.fits(layer, training=training) else type(layer)
+
+    if all(kind(layer) is type(layer) for layer in _layers(model)):
         return model
 
     def copied(layer: Any) -> Any:
-        kind = FastMaxPooling2D if FastMaxPooling2D.fits(layer) else type(layer)
-        return kind.from_config(layer.get_config())
+        return kind(layer).from_config(layer.get_config())
 
     try:
         found = unfilled(lambda: keras.models.clone_model(model, clone_function=copied, recursive=True))
     except Exception:  # noqa: BLE001 - a user's layer may raise anything; the model as it is will do
         return model
-    if _signature(found) != _signature(model):
+    if _signature(found) != _signature(model) or altered(found, model) is not None:
         return model
     _settle(found, model)
     return found
