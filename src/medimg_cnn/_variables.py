@@ -25,6 +25,7 @@ __all__ = [
     "drawn",
     "duplicate",
     "leaves",
+    "leaves_are_all",
     "load_model",
     "named_weights",
     "reason",
@@ -82,6 +83,19 @@ def duplicate(model: Any) -> Any:
         variable.assign(own.value)
     settle(copy)
     return copy
+
+
+def leaves_are_all(model: Any) -> bool:
+    """Whether the networks within a model are nothing but their layers: Keras makes no copies of others layer by layer.
+
+    A class of one's own may call its layers in another way, which Keras would leave out without a word.
+    """
+    plain = (keras.Sequential, keras.src.models.functional.Functional)
+    return all(
+        type(layer) in plain and leaves_are_all(layer)
+        for layer in model.layers
+        if isinstance(layer, keras.Model)
+    )
 
 
 def settle(model: Any) -> None:

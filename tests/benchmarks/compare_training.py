@@ -6,7 +6,7 @@ One network's configuration goes to all; the torch side builds the same layers f
 parameters. All processes of a case live at once and work by turns, an epoch each, so that a busy machine is busy for
 all. The figure of a round is images a second over the epoch; ratios are taken within a round, and their median and
 range are printed. Huge pages are as the environment says, the same for all. The peers are installed in environments of
-their own where they are missing.
+their own where they are missing. A process that waits is stopped, with all its threads.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -108,14 +109,16 @@ class Side:
         )
 
     def do(self, command: str) -> float:
-        """Give a command; return the images a second."""
+        """Give a command; return the images a second. Between commands the process is stopped, with all its threads."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
+        self._process.send_signal(signal.SIGCONT)
         self._process.stdin.write(f"{command}\n")
         self._process.stdin.flush()
         answer = self._process.stdout.readline()
         if not answer:
             raise SystemExit(f"{self._process.args} ended with {self._process.wait()} on {command!r}")
+        self._process.send_signal(signal.SIGSTOP)
         return float(answer)
 
     def end(self) -> None:

@@ -282,7 +282,7 @@ def test_a_layer_that_would_be_copied_with_another_setting_is_refused(sources: A
         Trainer(model, **OPTIONS).fit(*sources)
 
 
-def test_a_network_without_max_pooling_is_trained_as_it_is():
+def test_a_network_with_nothing_to_replace_is_trained_as_it_is():
     model = logit_model(build_cnn((16, 16, 1), width=4))
     assert faster(model, training=True) is model
     assert faster(model, training=False) is model

@@ -11,6 +11,7 @@ from medimg_cnn._backend import inference_options
 from medimg_cnn._keras import keras
 from medimg_cnn._types import FloatVector, Images
 from medimg_cnn.training._step import logit_model, make_logit_function
+from medimg_cnn.training._variants import faster
 
 __all__ = ["Engine", "filled", "network"]
 
@@ -72,8 +73,10 @@ def network(engine: Engine, line: tuple[float, float], threshold: float, *, laye
 def _make_feature_function(model: Any) -> Any:
     import jax
 
+    network = faster(model, training=False)
+
     def features(weights: Any, other: Any, images: Any) -> Any:
-        output, _ = model.stateless_call(weights, other, images, training=False)
+        output, _ = network.stateless_call(weights, other, images, training=False)
         return output
 
     return jax.jit(features, compiler_options=inference_options())

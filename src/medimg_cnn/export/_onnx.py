@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from medimg_cnn._keras import keras
 from medimg_cnn._types import FloatVector
 from medimg_cnn._validation import import_optional
-from medimg_cnn._variables import leaves, unfilled
+from medimg_cnn._variables import leaves, leaves_are_all, unfilled
 from medimg_cnn.data import Preprocessing
 from medimg_cnn.errors import ArgumentError
 from medimg_cnn.export._bundle import Bundle
@@ -103,10 +103,11 @@ def _without_overlapping_pools(model: Any) -> Any:
         overlapping = type(layer) is keras.layers.MaxPooling2D and layer.pool_size != layer.strides
         return (_SlicedMaxPooling if overlapping else type(layer)).from_config(layer.get_config())
 
-    if not any(
+    overlaps = any(
         type(layer) is keras.layers.MaxPooling2D and layer.pool_size != layer.strides
         for layer in leaves(model)
-    ):
+    )
+    if not overlaps or not leaves_are_all(model):
         return None
     return unfilled(lambda: keras.models.clone_model(model, clone_function=copied, recursive=True))
 

@@ -22,10 +22,13 @@ _ROWS = 4
 """Rows of the output that are made together."""
 
 _FEWEST_PIXELS = 1024
-"""Of a batch; for fewer, what is done to the kernel costs more than is saved."""
+"""Of all images of a batch; for fewer, what is done to the kernel costs more than is saved."""
 
-_MOST_PIXELS = 400
-"""Of an image, up to which the kernel's gradient is made from products; XLA's own is faster beyond."""
+_MOST_VALUES = 2**25
+"""Of a batch's images or output: what lies between takes three times their memory, up to nine for gradients."""
+
+_MOST_PIXELS_OF_AN_IMAGE = 400
+"""Up to which the kernel's gradient is made from products; XLA's own is faster beyond."""
 
 _FEWEST_CHANNELS = 32
 
@@ -46,7 +49,7 @@ def convolution(images: jax.Array, kernel: jax.Array) -> jax.Array:
     Returns:
         (b, h, w, d).
     """
-    if _pixels(images) < _FEWEST_PIXELS:
+    if not _pays(images, kernel.shape[3]):
         return _plain(images, kernel)
     products = [
         _plain(part, row[None])
@@ -74,7 +77,7 @@ convolution.defvjp(_forward, _backward)
 def _gradient_of_kernel(images: jax.Array, gradient: jax.Array) -> jax.Array:
     high, wide, channels = images.shape[1:]
     filters = gradient.shape[3]
-    if _pixels(images) < _FEWEST_PIXELS or high * wide > _MOST_PIXELS:
+    if high * wide > _MOST_PIXELS_OF_AN_IMAGE or not _pays(images, filters):
         kernel = jnp.zeros((3, 3, channels, filters), images.dtype)  # of which the shape is used
         found: jax.Array = jax.linear_transpose(partial(_plain, images), kernel)(gradient)[0]
         return found
@@ -97,9 +100,11 @@ def _plain(images: jax.Array, kernel: jax.Array) -> jax.Array:
     return found
 
 
-def _pixels(images: jax.Array) -> int:
-    b, high, wide, _ = images.shape
-    return b * high * wide
+def _pays(images: jax.Array, filters: int) -> bool:
+    b, high, wide, channels = images.shape
+    pixels = b * high * wide
+    filled = high >= 3 * -(-high // _ROWS)  # rows that are made beyond the image, to fill the last four
+    return filled and pixels >= _FEWEST_PIXELS and pixels * max(channels, filters) <= _MOST_VALUES
 
 
 def _groups(images: jax.Array) -> list[jax.Array]:
@@ -173,5 +178,6 @@ class FastConv2D(keras.layers.Conv2D):  # type: ignore[misc] # Keras ships no ty
         return bool(high * wide * 9 * channels * layer.filters >= _LEAST_WORK[training])
 
     def convolution_op(self, inputs: Any, kernel: Any) -> Any:
-        """Convolve."""
-        return convolution(jnp.asarray(inputs), jnp.asarray(kernel))
+        """Convolve, in the dtype of the kernel as Keras does."""
+        kernel = jnp.asarray(kernel)
+        return convolution(jnp.asarray(inputs, kernel.dtype), kernel)

@@ -106,7 +106,7 @@ class Run:
 
         Args:
             images: a ``Split``, or anything with the attributes of ``ImageSource``.
-            batch_size: images at a time; at least 1. It changes memory and speed only.
+            batch_size: images at a time; at least 1. It changes memory, speed and the last digits.
             augment: test-time augmentation: the logit is the mean over the image as it is and augmented copies. This
                 is another score than the one that the operating point was chosen for: choose that anew, with
                 ``evaluation.choose_operating_point``, on validation images predicted in the same way.

@@ -229,10 +229,10 @@ def make_train_step(
 def make_logit_function(model: Any, devices: Devices | None = None) -> LogitFunction:
     """Compile ``logits(weights, other, images) -> (b,)`` float32, in inference mode."""
 
+    # When it is first called, so that the first step of training does not wait; anew where layers were frozen since.
     @cache
-    def compiled() -> (
-        LogitFunction
-    ):  # when it is first called: the first step of training does not wait for it
+    def compiled(trained: tuple[bool, ...]) -> LogitFunction:
+        del trained  # ``faster`` looks itself
         network = faster(model, training=False)
 
         def logits(weights: Arrays, other: Arrays, images: HostArray) -> jax.Array:
@@ -247,6 +247,6 @@ def make_logit_function(model: Any, devices: Devices | None = None) -> LogitFunc
         return function
 
     def call(weights: Arrays, other: Arrays, images: HostArray) -> jax.Array:
-        return compiled()(weights, other, images)
+        return compiled(tuple(variable.trainable for variable in model.variables))(weights, other, images)
 
     return call

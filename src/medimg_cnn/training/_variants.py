@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from medimg_cnn._keras import keras
-from medimg_cnn._variables import leaves, unfilled
+from medimg_cnn._variables import leaves, leaves_are_all, unfilled
 from medimg_cnn.errors import ArgumentError
 from medimg_cnn.models._convolution import FastConv2D
 from medimg_cnn.models._max_pool import FastMaxPooling2D
@@ -19,15 +19,20 @@ from medimg_cnn.training._config import Precision
 __all__ = ["altered", "check_copies", "check_start", "faster", "half_size", "variant"]
 
 _SMALLEST = 8
+_KNOWN = ("keras.", "medimg_cnn.")
+"""Packages whose layers are wholly described by their configuration and weights."""
 
 
 def faster(model: Any, *, training: bool) -> Any:
-    """Return a network that gives the same values, and gradients in training, sooner, on the same weights in order.
+    """Return a network that gives the same but for rounding, sooner, on the same weights in order.
 
     On a CPU, where they are faster, our own convolution and our own gradient of max pooling stand in for Keras's. Where
-    nothing is to be replaced, or a layer cannot be built again, the model itself is returned.
+    nothing is to be replaced, or a layer may not be built again as it is, the model itself is returned. So it is with a
+    layer of the user's own when predicting, since it may keep what ``get_config`` does not say; training refuses those.
     """
-    if jax.default_backend() != "cpu":
+    if jax.default_backend() != "cpu" or not leaves_are_all(model):
+        return model
+    if not training and not all(type(layer).__module__.startswith(_KNOWN) for layer in _layers(model)):
         return model
 
     def kind(layer: Any) -> Any:
@@ -43,11 +48,11 @@ def faster(model: Any, *, training: bool) -> Any:
 
     try:
         found = unfilled(lambda: keras.models.clone_model(model, clone_function=copied, recursive=True))
+        if _signature(found) != _signature(model) or altered(found, model) is not None:
+            return model
+        _settle(found, model)
     except Exception:  # noqa: BLE001 - a user's layer may raise anything; the model as it is will do
         return model
-    if _signature(found) != _signature(model) or altered(found, model) is not None:
-        return model
-    _settle(found, model)
     return found
 
 
@@ -121,6 +126,11 @@ def variant(model: Any, *, precision: Precision = "float32", half: bool = False)
     if precision == "float32" and not half:
         return model
     argument = "progressive" if half else "precision"
+    if not leaves_are_all(model):
+        raise ArgumentError(
+            f"{argument}: the networks within the model must be of Keras's own classes, since a call of your own "
+            f"is not copied with the layers. Make such a class a keras.layers.Layer, or pass {_off(argument)}."
+        )
     shape = half_size(model.input_shape[1:]) if half else tuple(model.input_shape[1:])
     if min(shape[:2]) < _SMALLEST:
         raise ArgumentError(
