@@ -113,9 +113,11 @@ class _Group:
         while any(child.poll() is None for child in self._children):
             failed = [index for index, child in enumerate(self._children) if child.poll() not in {None, 0}]
             if failed and not status:
-                status, ends = self._status(failed[0]), time.monotonic() + _PATIENCE
-                if len(failed) < len(self._children):
-                    _say(f"process {first + failed[0]} ended with status {status}; the others end too")
+                # Of those that ended between two looks, one that was killed is the cause: the others noticed.
+                cause = min(failed, key=lambda index: self._children[index].returncode >= 0)
+                status, ends = self._status(cause), time.monotonic() + _PATIENCE
+                if len(failed) < len(self._children) or (len(self._children) > 1 and status > 128):
+                    _say(f"process {first + cause} ended with status {status}; the others end too")
             if time.monotonic() > ends:
                 _say(f"what is left after {_PATIENCE:.0f} s is killed")
                 ends = float("inf")
