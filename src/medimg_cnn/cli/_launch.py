@@ -110,21 +110,23 @@ class _Group:
     def wait(self, *, first: int) -> int:
         """Return 0 where all did, else the status of the one that failed first."""
         status, ends = 0, float("inf")
-        while any(child.poll() is None for child in self._children):
+        while True:
+            running = any(child.poll() is None for child in self._children)
             failed = [index for index, child in enumerate(self._children) if child.poll() not in {None, 0}]
             if failed and not status:
                 # Of those that ended between two looks, one that was killed is the cause: the others noticed.
                 cause = min(failed, key=lambda index: self._children[index].returncode >= 0)
                 status, ends = self._status(cause), time.monotonic() + _PATIENCE
-                if len(failed) < len(self._children) or (len(self._children) > 1 and status > 128):
+                if running or (len(self._children) > 1 and status > 128):
                     _say(f"process {first + cause} ended with status {status}; the others end too")
+            if not running:
+                return status
             if time.monotonic() > ends:
                 _say(f"what is left after {_PATIENCE:.0f} s is killed")
                 ends = float("inf")
                 for child in self._children:
                     child.kill()
             time.sleep(0.1)
-        return status or next((self._status(i) for i in range(len(self._children)) if self._status(i)), 0)
 
     def _status(self, index: int) -> int:
         """As a shell gives it: 128 and the signal's number where a signal ended it."""
